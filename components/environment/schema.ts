@@ -1,0 +1,253 @@
+import { z } from "zod";
+
+/**
+ * The model of an environment: everything that `stacks/Pulumi.<environment>.yaml` may say under
+ * `rackwright:environment`. Strict objects all the way down: an unknown key is an error with a suggestion.
+ * What must agree across parts (a tier's drives exist, names are unique) is in `cross-checks.ts`;
+ * what is wise (RAID 0 on NVMe only, PCIe lanes) is a policy, under `policies/`.
+ */
+
+const name = z
+  .string()
+  .regex(/^[a-z]([-a-z0-9]{0,51}[a-z0-9])?$/, "must be lower-case letters, digits and hyphens, begin with a letter, at most 53 characters")
+  .describe("A name that is also a DNS label, for it becomes part of host names and Pulumi URNs.");
+
+const hostAddress = z
+  .string()
+  .regex(/^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, "must be an IP address or a host name, without a user or a port")
+  .describe("IP address or host name, as the machine that runs `up` reaches it.");
+
+const port = z.number().int().min(1).max(65535);
+
+const hostKey = z
+  .string()
+  .regex(/^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]+={0,2}$/, "must be a public host key: type and base64, as /etc/ssh/ssh_host_ed25519_key.pub has them, without the comment")
+  .describe("The server's public SSH host key. A host that shows another key is refused. Read it on the console or with `ssh-keyscan` on a network you trust.");
+
+const absolutePath = z
+  .string()
+  .regex(/^\/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$/, "must be an absolute path of letters, digits, dots, hyphens and underscores")
+  .refine((path) => !path.split("/").includes(".."), "must not contain `..`");
+
+const positive = z.number().positive();
+const count = z.number().int().min(1);
+
+const interfaceName = z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,14}$/, "must be a network interface name of at most 15 characters");
+
+const moneyRange = z
+  .strictObject({
+    min: z.number().min(0).describe("Lower end, in the site's currency."),
+    max: z.number().min(0).optional().describe("Upper end, in the site's currency. Absent: open ended."),
+  })
+  .describe("A range of money in the site's currency.");
+
+const mirror = z
+  .strictObject({
+    apt: z.url({ protocol: /^https?$/ }).optional().describe("Base URL of the site's apt mirror. The distribution is read from <apt>/ubuntu (or <apt>/debian), NVIDIA's driver and CUDA repository from <apt>/cuda, the container toolkit from <apt>/nvidia-container-toolkit."),
+    images: z.string().regex(/^[A-Za-z0-9.-]+(:\d+)?(\/[a-z0-9._/-]+)?$/, "must be a registry host with an optional port and path, without a scheme").optional().describe("Registry that holds copies of all container images."),
+  })
+  .describe("Where packages and images come from at a site without internet.");
+
+const site = z
+  .strictObject({
+    name,
+    description: z.string().max(500).optional(),
+    currency: z.string().regex(/^[A-Z]{3}$/, "must be an ISO 4217 code such as CNY, EUR or USD").default("USD"),
+    budget: moneyRange.optional().describe("What the hardware may cost (guide 2.1)."),
+    dataClass: z.enum(["general", "finance", "medical"]).default("general").describe("Finance and medical turn on the rules for regulated data (guide 1)."),
+    internetAccess: z.boolean().default(false).describe("Whether hosts and services may reach the internet. Off: everything comes from the mirror and nothing leaves the site."),
+    power: z
+      .strictObject({
+        pricePerKWh: z.number().min(0).optional().describe("In the site's currency."),
+        pue: z.number().min(1).max(3).default(1.5).describe("Power usage effectiveness: the site's draw over the servers' draw. World average 1.54 (facts 9); liquid cooling reaches 1.1 (guide 7)."),
+        cooling: z.enum(["air", "liquid"]).default("air"),
+        limitWatts: positive.optional().describe("What the room can feed and cool."),
+      })
+      .prefault({}),
+    racks: z
+      .record(name, z.strictObject({ heightUnits: count.max(60).default(42), powerLimitWatts: positive.optional() }))
+      .default({}),
+    mirror: mirror.optional(),
+    objectStore: z
+      .strictObject({
+        endpoint: z.url({ protocol: /^https?$/ }),
+        bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "must be a bucket name: 3 to 63 lower-case letters, digits, dots and hyphens"),
+        region: z.string().min(1).default("us-east-1"),
+      })
+      .optional()
+      .describe("An S3-compatible store on the site as the cold tier. Its keys are the secrets `rackwright:objectStoreAccessKeyId` and `rackwright:objectStoreSecretAccessKey`."),
+  })
+  .describe("Facts about the room and the organisation.");
+
+const ssh = z
+  .strictObject({
+    user: z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, "must be a login name").default("root").describe("Any other user than root needs password-less sudo."),
+    port: port.default(22),
+    dialTimeoutSeconds: count.max(600).default(15),
+    bastion: z.strictObject({ address: hostAddress, port: port.default(22), user: z.string().min(1).default("root"), hostKey }).optional().describe("Jump host through which all servers are reached."),
+  })
+  .describe("How servers are reached. Authentication is by SSH agent (SSH_AUTH_SOCK) or by the secret `rackwright:sshPrivateKey`.");
+
+const software = z
+  .strictObject({
+    os: z.enum(["ubuntu-22.04", "debian-12"]).default("ubuntu-22.04"),
+    driver: z
+      .strictObject({
+        branch: z.enum(["535", "570", "580", "595"]).default("580").describe("NVIDIA driver branch. 580 is the long-term branch until August 2028; 535 and 570 are past their end of life (facts 3)."),
+        source: z.enum(["nvidia", "ubuntu"]).default("nvidia").describe("nvidia: NVIDIA's repository, open kernel modules built by DKMS. ubuntu: Ubuntu's own packages with pre-signed modules, for Secure Boot."),
+        persistenceDaemon: z.boolean().default(true),
+        containerToolkit: z.boolean().default(true),
+      })
+      .prefault({}),
+    cudaToolkit: z.enum(["none", "12.2", "12.8", "13.0"]).default("none").describe("CUDA toolkit on the host. Containers bring their own, so most hosts need none; 12.2 is the guide's (3.1)."),
+    developmentPackages: z.boolean().default(true).describe("build-essential, python3.10-dev and libopenblas-dev (guide 3.1)."),
+  })
+  .describe("What is installed on the servers.");
+
+const gpus = z.strictObject({
+  model: z.string().describe("Catalog id, such as a100-80gb-sxm4 or rtx-4090."),
+  count: count.max(16),
+  nvlink: z.enum(["none", "bridge", "nvswitch"]).default("none").describe("bridge: pairs of PCIe cards. nvswitch: an HGX or DGX board."),
+  mig: z.string().regex(/^\d+g\.\d+gb(\+me)?$/, "must be a MIG profile such as 1g.10gb").optional(),
+  powerLimitWatts: positive.optional(),
+});
+
+const drive = z.strictObject({
+  kind: z.enum(["nvme", "sata-ssd", "hdd"]),
+  capacityGB: positive.describe("Decimal gigabytes, as on the label."),
+});
+
+const driveId = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:+-]{2,120}$/, "must be a name under /dev/disk/by-id, without the folder")
+  .refine((id) => !/-part\d+$/.test(id), "must name a whole drive, not a partition");
+
+const tier = z.strictObject({
+  level: z.enum(["single", "raid0", "raid1", "raid5", "raid6", "raid10"]),
+  drives: z.array(driveId).min(1).max(64).describe("Names under /dev/disk/by-id: kernel names such as nvme0n1 change between boots."),
+  mount: absolutePath.optional().describe("Absent: /srv/<tier>."),
+  chunkKiB: z.union([z.literal(64), z.literal(128), z.literal(256), z.literal(512), z.literal(1024)]).default(512).describe("mdadm's chunk; 512 suits large sequential reads of weights (facts 8)."),
+});
+
+const nic = z.strictObject({
+  speedGbps: positive,
+  rdma: z.enum(["none", "roce", "infiniband"]).default("none"),
+});
+
+const server = z
+  .strictObject({
+    address: hostAddress,
+    port: port.optional().describe("SSH port. Absent: the one under `ssh`."),
+    hostKey,
+    roles: z.array(z.enum(["worker", "storage", "control-plane"])).min(1).default(["worker"]),
+    rack: z.strictObject({ name, unit: count.max(60), heightUnits: count.max(20).default(2) }).optional(),
+    cpu: z.strictObject({ model: z.string().describe("Catalog id, such as xeon-silver-4310."), sockets: count.max(8).default(1) }),
+    memoryGiB: positive,
+    pcieGeneration: z.union([z.literal(3), z.literal(4), z.literal(5)]),
+    pcieSwitch: z.boolean().default(false).describe("Whether GPUs sit behind PCIe switches, so that they need not all have lanes of their own."),
+    gpus: gpus.optional(),
+    npus: z.strictObject({ resourceName: z.string().regex(/^[a-z0-9.-]+\/[A-Za-z0-9._-]+$/, "must be a Kubernetes extended resource such as vendor.example/npu"), count: count.max(16), powerWatts: positive.optional() }).optional(),
+    nics: z.record(interfaceName, nic).default({}),
+    drives: z.record(driveId, drive).default({}),
+    tiers: z.strictObject({ hot: tier.optional(), warm: tier.optional(), cold: tier.optional() }).prefault({}),
+    maxPowerWatts: positive.optional().describe("What the power supplies can deliver together with one failed."),
+    price: z.number().min(0).optional().describe("Purchase price, in the site's currency."),
+  })
+  .describe("One server, as it stands in the rack.");
+
+const cluster = z
+  .strictObject({
+    distribution: z.enum(["none", "existing", "k3s"]).default("none"),
+    controlPlane: z.array(name).default([]).describe("Servers that run the control plane."),
+    gpuStack: z.enum(["device-plugin", "gpu-operator"]).default("device-plugin"),
+    timeSlicing: count.max(64).optional().describe("Replicas per GPU."),
+  })
+  .describe("The Kubernetes cluster.");
+
+const servicePrecision = z.enum(["fp32", "bf16", "fp16", "fp8", "int8", "int4"]);
+
+const service = z
+  .strictObject({
+    model: z.string().min(1).describe("Catalog id, or the path of a model folder in the model store."),
+    engine: z.enum(["auto", "vllm", "triton", "tensorrt-llm", "sglang", "deepspeed", "colossalai", "pytorch"]).default("auto"),
+    precision: servicePrecision.default("bf16"),
+    kvCachePrecision: z.enum(["auto", "fp8"]).default("auto"),
+    contextTokens: count.optional().describe("Absent: the model's own."),
+    concurrency: count.default(8).describe("Requests answered at the same time by one replica."),
+    replicas: count.default(1),
+    standbyReplicas: z.number().int().min(0).default(0).describe("Loaded replicas on other servers that take over (guide 5.2)."),
+    gpusPerReplica: count.optional().describe("Absent: what the planner finds."),
+    tensorParallel: count.optional(),
+    pipelineParallel: count.optional(),
+    accelerators: z.array(z.string()).default([]).describe("Order of preference: GPU catalog ids, an NPU's resource name, or cpu. Absent: any GPU that fits."),
+    dynamicBatching: z.strictObject({ maxQueueDelayMicroseconds: z.number().int().min(0).default(100), preferredBatchSizes: z.array(count).default([]) }).optional(),
+    priority: z.enum(["interactive", "batch"]).default("interactive"),
+    targets: z
+      .array(z.strictObject({ metric: z.string().min(1), before: z.string().min(1).optional(), after: z.string().min(1), measuredAt: z.string().min(1).describe("Where this would be measured.") }))
+      .default([])
+      .describe("What the service is meant to reach; claims until measured."),
+  })
+  .describe("An inference service.");
+
+const training = z
+  .strictObject({
+    launcher: z.enum(["torchrun", "deepspeed", "colossalai"]).default("torchrun"),
+    servers: z.array(name).min(1),
+    zeroStage: z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3)]).optional().describe("DeepSpeed's ZeRO stage."),
+    command: z.array(z.string()).min(1),
+  })
+  .describe("A training job.");
+
+const monitoring = z
+  .strictObject({
+    enabled: z.boolean().default(true),
+    retentionGiB: positive.default(50),
+    alerts: z
+      .strictObject({
+        gpuUtilizationPercent: z.number().min(0).max(100).default(15).describe("Below this for long while a workload holds the GPU: find the bottleneck (guide 5.1)."),
+        memoryFragmentationPercent: z.number().min(0).max(100).default(30).describe("Above this: restart the service (guide 5.1)."),
+        networkLatencyMilliseconds: positive.default(5).describe("Above this: check RDMA (guide 5.1)."),
+      })
+      .prefault({}),
+    receivers: z.record(name, z.discriminatedUnion("kind", [
+      z.strictObject({ kind: z.literal("webhook"), url: z.url() }),
+      z.strictObject({ kind: z.literal("email"), to: z.email() }),
+    ])).default({}),
+  })
+  .describe("Prometheus, Grafana and the alerts.");
+
+const recovery = z
+  .strictObject({
+    checkpoints: z.strictObject({ everySteps: count.default(1000), keepLast: count.default(3), tier: z.enum(["warm", "cold"]).default("warm") }).prefault({}),
+    standby: z.strictObject({ mode: z.enum(["none", "kubernetes", "keepalived"]).default("none"), switchWithinSeconds: positive.default(30), virtualAddress: hostAddress.optional() }).prefault({}),
+    coldStart: z.strictObject({ imagesTier: z.enum(["warm", "cold"]).default("cold"), rehearseEveryDays: count.default(90) }).prefault({}),
+    backup: z.strictObject({ everyHours: count.default(24), keepDaily: count.default(7), keepWeekly: count.default(4) }).prefault({}),
+  })
+  .describe("Checkpoints, hot standby and cold start (guide 5.2).");
+
+/** The whole environment. Parse with {@link parseEnvironment}, which reports every problem at once. */
+export const environmentSchema = z
+  .strictObject({
+    site,
+    ssh: ssh.prefault({}),
+    software: software.prefault({}),
+    servers: z.record(name, server).describe("Keyed by name, so that reordering the file changes nothing."),
+    cluster: cluster.prefault({}),
+    services: z.record(name, service).default({}),
+    training: z.record(name, training).default({}),
+    monitoring: monitoring.prefault({}),
+    recovery: recovery.prefault({}),
+  })
+  .describe("An environment: one site's servers and what runs on them.");
+
+/** An environment with every default filled in. Plain data: no Outputs, no secrets. */
+export type Environment = z.output<typeof environmentSchema>;
+/** What a user writes: defaults left out. */
+export type EnvironmentInput = z.input<typeof environmentSchema>;
+export type Server = Environment["servers"][string];
+export type Tier = NonNullable<Server["tiers"]["hot"]>;
+export type TierName = "hot" | "warm" | "cold";
+export type Drive = Server["drives"][string];
+export type Gpus = NonNullable<Server["gpus"]>;
+export type Software = Environment["software"];
+export type InferenceServiceSpec = Environment["services"][string];
