@@ -1,0 +1,19 @@
+#!/bin/sh
+# Debian packages that some tests use. Installed when running as root on a machine with apt; named otherwise.
+
+missing=
+for pair in shellcheck:shellcheck sshd:openssh-server dpkg-deb:dpkg-dev; do
+  PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+done
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "== installing for the tests:$missing"
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  else
+    echo "The tests need these Debian packages:$missing" >&2
+    echo "Install them with: sudo apt-get install --no-install-recommends$missing" >&2
+    exit 3
+  fi
+fi

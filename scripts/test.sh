@@ -1,0 +1,22 @@
+#!/bin/sh
+# Everything `npm test` covers: types, lint, shell scripts, then the suites. Arguments go to vitest.
+set -eu
+root=$(cd -- "$(dirname -- "$0")/.." && pwd -P)
+cd "$root"
+. scripts/setup.sh
+. scripts/test-tools.sh
+
+step() {
+  name=$1
+  shift
+  started=$(date +%s)
+  echo "== $name"
+  "$@"
+  echo "   $name: $(($(date +%s) - started)) s"
+}
+
+if [ $# -eq 0 ]; then
+  step types "$NODE" node_modules/typescript/bin/tsc --noEmit
+  step lint "$NODE" node_modules/eslint/bin/eslint.js --max-warnings 0 .
+fi
+step tests "$NODE" node_modules/vitest/vitest.mjs run "$@"
