@@ -1,0 +1,116 @@
+import { Command, CommanderError } from "commander";
+import { CliError, exitCodes } from "./exit";
+import type { ExitCode } from "./exit";
+import { processTerminal } from "./terminal";
+import type { Terminal } from "./terminal";
+
+type Action = (terminal: Terminal, ...parameters: never[]) => Promise<ExitCode>;
+
+const exitCodeHelp = `
+Exit codes:
+  0  everything is as wanted
+  1  a finding: drift, a violated rule, a failed step
+  2  bad input; nothing was done
+  3  a server, a package source or a needed program could not be reached
+`;
+
+/** Commands load what they need when they run, so that --help and a typo answer at once. */
+function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command {
+  const run =
+    (load: () => Promise<Action>) =>
+    async (...parameters: unknown[]): Promise<void> => {
+      const action = await load();
+      setExit(await action(terminal, ...(parameters.slice(0, -1) as never[])));
+    };
+
+  const main = new Command("rackwright")
+    .description("Infrastructure as code for on-prem GPU clusters. One file under stacks/ describes an environment.")
+    .addHelpText("after", exitCodeHelp)
+    .showHelpAfterError("Run with --help for what is allowed.")
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
+
+  main
+    .command("plan")
+    .description("show what every environment would become: resources, arrays, versions, checks. Needs no root, no network, no pulumi")
+    .argument("[environment]", "one environment only")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExamples:\n  rackwright plan\n  rackwright plan dev-test\n  rackwright plan dev-test --json | jq '.environments[0].changes'\n")
+    .action(run(async () => (await import("./commands/plan.js")).plan));
+
+  main
+    .command("up")
+    .description("make an environment so: check the hosts, show the plan, ask, then do it")
+    .argument("<environment>")
+    .option("--yes", "do not ask; needed where there is no terminal")
+    .option("--engine <engine>", "pulumi or embedded. Default: where the environment's state is, else pulumi where it is on the PATH, else embedded")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExamples:\n  rackwright up dev-test\n  rackwright up dev-test --yes --json\n")
+    .action(run(async () => (await import("./commands/up.js")).up));
+
+  main
+    .command("drift")
+    .description("show what differs on the hosts now. Changes nothing")
+    .argument("<environment>")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExample:\n  rackwright drift sme-production\n")
+    .action(run(async () => (await import("./commands/drift.js")).drift));
+
+  main
+    .command("rehearse")
+    .description("bring an environment up on emulated servers, break things, and give a verdict")
+    .argument("<environment>")
+    .option("--hosts", "the host side: drives, arrays, packages, drivers")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExample:\n  rackwright rehearse dev-test --hosts\n")
+    .action(run(async () => (await import("./commands/rehearse.js")).rehearse));
+
+  main
+    .command("destroy")
+    .description("forget an environment: its resources leave the state. No drive is wiped, no package is removed")
+    .argument("<environment>")
+    .option("--yes", "do not ask; needed where there is no terminal")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExample:\n  rackwright destroy dev-test\n")
+    .action(run(async () => (await import("./commands/destroy.js")).destroy));
+
+  main
+    .command("export")
+    .description("print the embedded engine's state as `pulumi stack import` takes it. Secrets stay encrypted")
+    .argument("<environment>")
+    .option("--json", "accepted; the state is JSON already")
+    .addHelpText("after", "\nExample:\n  rackwright export dev-test | pulumi stack import -s dev-test\n")
+    .action(run(async () => (await import("./commands/export.js")).exportState));
+
+  main
+    .command("secret")
+    .description("encrypt a value from stdin into an environment's file, as `pulumi config set --secret` does")
+    .argument("<environment>")
+    .argument("<name>", "sshPrivateKey, objectStoreAccessKeyId or objectStoreSecretAccessKey")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExample:\n  rackwright secret dev-test sshPrivateKey < ~/.ssh/id_ed25519\n")
+    .action(run(async () => (await import("./commands/secret.js")).secret));
+
+  for (const command of [main, ...main.commands]) command.exitOverride();
+  return main;
+}
+
+async function main(): Promise<ExitCode> {
+  const terminal = processTerminal();
+  let exit: ExitCode = exitCodes.well;
+  try {
+    await program(terminal, (code) => (exit = code)).parseAsync(process.argv);
+    return exit;
+  } catch (error) {
+    terminal.progress.done();
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.well : exitCodes.badInput;
+    if (error instanceof CliError) {
+      terminal.err(`${error.message.trimEnd()}\n`);
+      return error.code;
+    }
+    throw error;
+  }
+}
+
+void main().then((code) => {
+  process.exitCode = code;
+});
