@@ -1,0 +1,109 @@
+import type { PropertyMap } from "../values";
+
+/**
+ * Properties as the engine holds them. They may hold `Secret` markers everywhere (a provider keeps the secrecy of what
+ * it derives from them by returning `Secret` values) and `UNKNOWN` in `check`, `diff` and in calls with `preview: true`.
+ */
+export type Inputs = PropertyMap;
+export type Outputs = PropertyMap;
+
+export interface CheckFailure {
+  property: string;
+  reason: string;
+}
+
+export interface CheckRequest {
+  urn: string;
+  type: string;
+  /** Inputs of the last successful step; absent for a new resource. */
+  olds?: Inputs;
+  news: Inputs;
+}
+
+export interface DiffRequest {
+  urn: string;
+  type: string;
+  id: string;
+  oldInputs: Inputs;
+  oldOutputs: Outputs;
+  newInputs: Inputs;
+  ignoreChanges: string[];
+}
+
+export interface DiffResult {
+  changes: "none" | "some";
+  /** Top-level inputs whose change cannot be made in place; not empty means that the resource is replaced. */
+  replaceKeys: string[];
+  changedKeys: string[];
+  /** The old resource has to be gone before the new one can be made. */
+  deleteBeforeReplace: boolean;
+}
+
+/** Severity and text of a line for the user; the engine masks known secret values before anybody sees it. */
+export type ProviderLog = (severity: "debug" | "info" | "warning" | "error", message: string) => void;
+
+interface StepRequest {
+  urn: string;
+  type: string;
+  /** From the resource's `customTimeouts`; absent means that the provider's own default holds. */
+  timeoutSeconds?: number;
+  /** Aborted when the user interrupts for the second time: stop as soon as it is safe. */
+  signal: AbortSignal;
+  log: ProviderLog;
+}
+
+export interface CreateRequest extends StepRequest {
+  inputs: Inputs;
+  /** Nothing may be touched; outputs that are not known yet are `UNKNOWN`. */
+  preview: boolean;
+}
+
+export interface UpdateRequest extends StepRequest {
+  id: string;
+  oldInputs: Inputs;
+  oldOutputs: Outputs;
+  newInputs: Inputs;
+  preview: boolean;
+}
+
+export interface DeleteRequest extends StepRequest {
+  id: string;
+  inputs: Inputs;
+  outputs: Outputs;
+}
+
+export interface ReadRequest extends StepRequest {
+  id: string;
+  /** Last known inputs and outputs; absent when a program reads a resource that the stack does not manage. */
+  inputs?: Inputs;
+  outputs?: Outputs;
+}
+
+/**
+ * Thrown by `create` or `update` when the resource exists but did not become what was asked: state keeps it with what
+ * is known of it, and the next run tries to update it.
+ */
+export class PartialFailure extends Error {
+  constructor(
+    message: string,
+    readonly id: string,
+    readonly outputs: Outputs,
+  ) {
+    super(message);
+  }
+}
+
+/** One package's resources. Errors thrown by its methods carry a message for the user and fail that one step. */
+export interface Provider {
+  readonly package: string;
+  /** Version of the Pulumi plugin whose behaviour it follows: its state is handed over to that plugin. */
+  readonly version: string;
+  supports(type: string): boolean;
+  check(request: CheckRequest): Promise<{ inputs: Inputs; failures: CheckFailure[] }>;
+  diff(request: DiffRequest): Promise<DiffResult>;
+  create(request: CreateRequest): Promise<{ id: string; outputs: Outputs }>;
+  update(request: UpdateRequest): Promise<{ outputs: Outputs }>;
+  delete(request: DeleteRequest): Promise<void>;
+  /** Undefined when the resource is gone. */
+  read(request: ReadRequest): Promise<{ id: string; inputs: Inputs; outputs: Outputs } | undefined>;
+}
