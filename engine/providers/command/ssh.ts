@@ -1,0 +1,281 @@
+import type { Client, ClientChannel, SFTPWrapper } from "ssh2";
+import type { Duplex } from "node:stream";
+import type { SshConnectionSettings, SshEndpoint } from "./connection";
+import { addressOf, portOf } from "./connection";
+import { dial } from "./dial";
+import type { DialOptions } from "./dial";
+import { ConnectionError, ConnectionLostError, HostUnreachableError, abortError } from "./errors";
+import { LineCollector } from "./lines";
+import { Slots } from "./slots";
+import type { UploadSource } from "./upload";
+import { upload } from "./upload";
+
+/** OpenSSH allows ten sessions a connection unless MaxSessions says otherwise; two are left for others. */
+const SESSIONS_PER_CONNECTION = 8;
+
+/** How long a command that was asked to stop may take before it is killed. */
+const STOP_GRACE_MILLISECONDS = 5_000;
+
+const DISCONNECTED = /^(No response from server|Not connected|Channel is not open)/;
+
+export interface ExecOptions {
+  /** Given to the command as standard input, which is closed after it. @default empty */
+  stdin?: string;
+  /** Sent as SSH environment requests. The host takes only what its AcceptEnv lists: see `acceptsEnvironment`. */
+  env?: Record<string, string>;
+  /** Called with each complete line as it arrives, without its line end. */
+  onStdout?: (line: string) => void;
+  onStderr?: (line: string) => void;
+  /** Aborting sends SIGTERM to the command, SIGKILL five seconds later, and closes the channel. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface ExecResult {
+  /** Exit status; null where a signal ended the command. */
+  code: number | null;
+  /** Name without `SIG`, for instance `KILL`. */
+  signal?: string;
+  stdout: string;
+  stderr: string;
+  /** stdout and stderr in the order of arrival. */
+  output: string;
+}
+
+export interface SshConnection {
+  readonly settings: SshConnectionSettings;
+  /** False once the connection is closed or lost. */
+  readonly alive: boolean;
+  /**
+   * Runs one command line with the login user's shell. A non-zero exit status is a result, not an error.
+   *
+   * @throws ConnectionLostError where the connection broke; `commandStarted` tells whether the command may have run.
+   */
+  exec(command: string, options?: ExecOptions): Promise<ExecResult>;
+  /** Copies a file, a folder or a text over SFTP; see `upload` for where it lands. */
+  upload(source: UploadSource, remotePath: string, options?: { signal?: AbortSignal | undefined }): Promise<void>;
+  /** Which of these environment variables the host passes on to commands. Asked once per name and connection. */
+  acceptsEnvironment(names: string[], signal?: AbortSignal): Promise<Set<string>>;
+  /** A TCP stream from the host to another address, as a bastion gives it. */
+  forward(host: string, port: number): Promise<Duplex>;
+  close(): void;
+}
+
+export interface OpenOptions extends Omit<DialOptions, "openSocket"> {
+  /** An open connection to `settings.proxy`, shared by many hosts; it stays open when this one closes. */
+  bastion?: SshConnection;
+}
+
+class Connection implements SshConnection {
+  private readonly sessions = new Slots(SESSIONS_PER_CONNECTION);
+  private readonly environment = new Map<string, boolean>();
+  private lossReason: Error | undefined;
+  private lost = false;
+
+  constructor(
+    readonly settings: SshConnectionSettings,
+    private readonly client: Client,
+    private readonly onClose: () => void,
+  ) {
+    client.on("error", (error: Error) => (this.lossReason ??= error));
+    client.on("close", () => {
+      this.lost = true;
+      this.onClose();
+    });
+  }
+
+  get alive(): boolean {
+    return !this.lost;
+  }
+
+  exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
+    return this.sessions.use(options.signal, async () => {
+      const channel = await this.open<ClientChannel>((opened) =>
+        this.client.exec(command, options.env === undefined ? {} : { env: options.env }, opened),
+      );
+      return this.collect(channel, options);
+    });
+  }
+
+  upload(source: UploadSource, remotePath: string, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    return this.sessions.use(signal, async () => {
+      const sftp = await this.open<SFTPWrapper>((opened) => this.client.sftp(opened));
+      const stop = (): void => sftp.end();
+      signal?.addEventListener("abort", stop, { once: true });
+      try {
+        await upload(sftp, source, remotePath);
+      } catch (error) {
+        if (signal?.aborted === true) throw abortError(signal);
+        if (this.disconnected(error)) throw this.loss(true, error);
+        throw error;
+      } finally {
+        signal?.removeEventListener("abort", stop);
+        sftp.end();
+      }
+    });
+  }
+
+  async acceptsEnvironment(names: string[], signal?: AbortSignal): Promise<Set<string>> {
+    const unknown = names.filter((name) => !this.environment.has(name));
+    if (unknown.length > 0) {
+      // The protocol can report a refused variable, ssh2 does not pass the report on; the host's own listing does.
+      const probe = "rackwright-probe";
+      const env = Object.fromEntries(unknown.map((name) => [name, probe]));
+      const { stdout } = await this.exec("env", { env, signal });
+      const lines = new Set(stdout.split("\n"));
+      for (const name of unknown) this.environment.set(name, lines.has(`${name}=${probe}`));
+    }
+    return new Set(names.filter((name) => this.environment.get(name) === true));
+  }
+
+  forward(host: string, port: number): Promise<Duplex> {
+    return this.open<ClientChannel>((opened) => this.client.forwardOut("127.0.0.1", 0, host, port, opened));
+  }
+
+  close(): void {
+    this.client.end();
+  }
+
+  /** Calls under way are failed by ssh2 before it announces that the connection is gone, hence the texts. */
+  private disconnected(error: unknown): boolean {
+    return this.lost || (error instanceof Error && DISCONNECTED.test(error.message));
+  }
+
+  private loss(commandStarted: boolean, cause: unknown): ConnectionLostError {
+    const reason = this.lossReason?.message ?? (cause instanceof Error ? cause.message : undefined);
+    return new ConnectionLostError(
+      this.settings.host,
+      portOf(this.settings),
+      `the connection to ${addressOf(this.settings)} was lost${reason === undefined ? "" : ` (${reason})`}` +
+        (commandStarted ? "; whether what was running there finished is not known" : ""),
+      commandStarted,
+      { cause },
+    );
+  }
+
+  private open<T>(start: (opened: (error: Error | undefined, value: T) => void) => unknown): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown): void => {
+        reject(error instanceof Error && !this.disconnected(error) ? error : this.loss(false, error));
+      };
+      const onClose = (): void => fail(undefined);
+      if (this.lost) {
+        fail(undefined);
+        return;
+      }
+      this.client.once("close", onClose);
+      const opened = (error: Error | undefined, value: T): void => {
+        this.client.removeListener("close", onClose);
+        if (error === undefined) resolve(value);
+        else fail(error);
+      };
+      try {
+        start(opened);
+      } catch (error) {
+        this.client.removeListener("close", onClose);
+        fail(error);
+      }
+    });
+  }
+
+  private collect(channel: ClientChannel, options: ExecOptions): Promise<ExecResult> {
+    return new Promise((resolve, reject) => {
+      const stdout = new LineCollector(options.onStdout);
+      const stderr = new LineCollector(options.onStderr);
+      const both = new LineCollector();
+      let exit: { code: number | null; signal?: string } | undefined;
+      let stopping: AbortSignal | undefined;
+      let kill: NodeJS.Timeout | undefined;
+
+      channel.on("data", (bytes: Buffer) => {
+        stdout.add(bytes);
+        both.add(bytes);
+      });
+      channel.stderr.on("data", (bytes: Buffer) => {
+        stderr.add(bytes);
+        both.add(bytes);
+      });
+      channel.on("exit", (code: number | null, signal?: string) => {
+        exit = signal === undefined ? { code } : { code, signal: signal.replace(/^SIG/, "") };
+      });
+
+      const finish = (): void => {
+        clearTimeout(kill);
+        options.signal?.removeEventListener("abort", stop);
+        this.client.removeListener("close", finish);
+        const result = { stdout: stdout.finish(), stderr: stderr.finish(), output: both.finish() };
+        if (stopping !== undefined) reject(abortError(stopping));
+        else if (exit !== undefined) resolve({ ...exit, ...result });
+        else if (this.lost) reject(this.loss(true, undefined));
+        else reject(new Error("wait: remote command exited without exit status or exit signal"));
+      };
+      const stop = (): void => {
+        stopping = options.signal;
+        channel.signal("TERM");
+        kill = setTimeout(() => {
+          channel.signal("KILL");
+          channel.close();
+        }, STOP_GRACE_MILLISECONDS);
+      };
+
+      channel.once("close", finish);
+      this.client.once("close", finish);
+      channel.on("error", () => undefined);
+      if (options.signal?.aborted === true) stop();
+      else options.signal?.addEventListener("abort", stop, { once: true });
+      channel.end(options.stdin ?? "");
+    });
+  }
+}
+
+async function through(bastion: SshConnection, target: SshEndpoint): Promise<Duplex> {
+  try {
+    return await bastion.forward(target.host, portOf(target));
+  } catch (error) {
+    if (error instanceof ConnectionError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new HostUnreachableError(
+      target.host,
+      portOf(target),
+      `the bastion ${addressOf(bastion.settings)} has no way to it: ${reason}`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Opens a connection to a host, through its bastion where `settings.proxy` names one.
+ *
+ * The host key is checked where `hostKey` is given; a host that shows another key is refused before any credential is
+ * sent. Failed dials are repeated up to `dialErrorLimit`. Keepalives notice a dead host within a minute.
+ *
+ * @throws HostUnreachableError, AuthenticationError, HostKeyError, ConnectionSettingsError (all of them
+ *   `ConnectionError`), or the signal's reason.
+ */
+export async function openConnection(settings: SshConnectionSettings, options: OpenOptions = {}): Promise<SshConnection> {
+  const { bastion: given, ...dialing } = options;
+  if (settings.proxy === undefined) {
+    return new Connection(settings, await dial(settings, dialing), () => undefined);
+  }
+  const bastion = given ?? (await openConnection(settings.proxy, dialing));
+  const release = (): void => {
+    if (given === undefined) bastion.close();
+  };
+  try {
+    const client = await dial(settings, { ...dialing, openSocket: () => through(bastion, settings) });
+    return new Connection(settings, client, release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+export {
+  AuthenticationError,
+  ConnectionError,
+  ConnectionLostError,
+  ConnectionSettingsError,
+  HostKeyError,
+  HostUnreachableError,
+} from "./errors";
+export type { SshConnectionSettings, SshEndpoint } from "./connection";
+export type { UploadSource } from "./upload";
