@@ -1,0 +1,66 @@
+import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
+import { RehearsalError, lastLines, tryRun } from "./process";
+
+/** A program the rehearsal starts, and the Debian package that has it. */
+export interface NeededProgram {
+  program: string;
+  package: string;
+}
+
+/** What the machine that rehearses needs. Nothing here is installed on the user's servers. */
+export const neededPrograms: readonly NeededProgram[] = [
+  { program: "qemu-system-x86_64", package: "qemu-system-x86" },
+  { program: "mmdebstrap", package: "mmdebstrap" },
+  { program: "mkfs.ext4", package: "e2fsprogs" },
+  { program: "debugfs", package: "e2fsprogs" },
+  { program: "ssh", package: "openssh-client" },
+  { program: "dpkg-deb", package: "dpkg" },
+  { program: "apt-ftparchive", package: "apt-utils" },
+  { program: "gpg", package: "gpg" },
+  { program: "setpriv", package: "util-linux" },
+];
+
+/** Packages among {@link neededPrograms} whose program is in none of the folders. */
+export function missingPackages(folders: readonly string[], programs: readonly NeededProgram[] = neededPrograms): string[] {
+  const missing = programs.filter(({ program }) => !folders.some((folder) => isExecutable(join(folder, program))));
+  return [...new Set(missing.map((entry) => entry.package))];
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The one command that installs them. */
+export function installCommand(packages: readonly string[]): string {
+  return `sudo apt-get install --no-install-recommends ${packages.join(" ")}`;
+}
+
+/**
+ * Installs what is missing when running as root on a machine with apt.
+ * @throws RehearsalError (unreachable) naming the packages and the command otherwise.
+ */
+export async function ensurePackages(onProgress: (line: string) => void): Promise<string[]> {
+  const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"].filter((folder) => folder !== "");
+  const missing = missingPackages(folders);
+  if (missing.length === 0) return [];
+  const names = missing.join(", ");
+  if (process.getuid?.() !== 0 || !folders.some((folder) => isExecutable(join(folder, "apt-get")))) {
+    throw new RehearsalError(`The emulated rack needs these Debian packages on this machine: ${names}.\nInstall them with: ${installCommand(missing)}`, "unreachable");
+  }
+  onProgress(`Installing ${names}`);
+  const environment = { DEBIAN_FRONTEND: "noninteractive" };
+  // An old package list may still do, so a failed update is only told when the installation fails too.
+  const update = await tryRun("apt-get", ["update", "-qq"], { env: environment });
+  const install = await tryRun("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { env: environment });
+  const still = missingPackages(folders);
+  if (install.code !== 0 || still.length > 0) {
+    throw new RehearsalError(`Installing ${names} failed:\n${lastLines(update.stderr + install.stderr, 12)}`, "unreachable");
+  }
+  return missing;
+}
