@@ -1,7 +1,7 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["node_modules/", ".rackwright/", "*.config.mts", "*.config.mjs"] },
+  { ignores: ["node_modules/", ".rackwright/", "*.config.mts", "*.config.mjs", "policies/start.js"] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },
