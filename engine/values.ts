@@ -22,14 +22,13 @@ export const UNKNOWN = new Unknown();
 /** A value that is never shown and is encrypted in state. Never nested directly in another secret. */
 export class Secret extends Marker {
   readonly kind = "secret";
-  constructor(
-    readonly value: Value,
-    /** The ciphertext this value was read from; kept so that an unchanged secret keeps its text in state. */
-    readonly ciphertext?: string,
-  ) {
+  constructor(readonly value: Value) {
     super();
   }
 }
+
+/** A secret of the state that cannot be decrypted, as in a preview without a passphrase. Equal to every other secret. */
+export const SEALED = new Secret("[secret]");
 
 /** A single file: exactly one of text, path and uri is set. `hash` is the SHA-256 of the content, in hex. */
 export class Asset extends Marker {
@@ -67,4 +66,66 @@ export class ResourceReference extends Marker {
 
 export function isMap(value: Value | undefined): value is PropertyMap {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Marker);
+}
+
+/** Equality of values as Pulumi sees it: assets and archives by content, secrets by what they hide, unknowns never. */
+export function sameValue(a: Value | undefined, b: Value | undefined): boolean {
+  if (a === b) return !(a instanceof Unknown);
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (a instanceof Marker || b instanceof Marker) return sameMarker(a, b);
+  if (Array.isArray(a) || Array.isArray(b)) {
+    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => sameValue(item, b[i]));
+  }
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => key in b && sameValue(a[key], b[key]));
+}
+
+function sameMarker(a: object, b: object): boolean {
+  if (a instanceof Secret && b instanceof Secret) return a === SEALED || b === SEALED || sameValue(a.value, b.value);
+  if (a instanceof Asset && b instanceof Asset) return a.hash === b.hash;
+  if (a instanceof Archive && b instanceof Archive) return a.hash === b.hash;
+  if (a instanceof ResourceReference && b instanceof ResourceReference) {
+    return a.urn === b.urn && sameValue(a.id, b.id);
+  }
+  return false;
+}
+
+function some(value: Value | undefined, test: (marker: Marker) => boolean): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (value instanceof Marker) {
+    if (test(value)) return true;
+    if (value instanceof Secret) return some(value.value, test);
+    if (value instanceof ResourceReference) return some(value.id, test);
+    if (value instanceof Archive && "assets" in value.source) return some(value.source.assets, test);
+    return false;
+  }
+  if (Array.isArray(value)) return value.some((item) => some(item, test));
+  for (const key in value) if (some(value[key], test)) return true;
+  return false;
+}
+
+export function containsUnknown(value: Value | undefined): boolean {
+  return some(value, (marker) => marker === UNKNOWN);
+}
+
+export function containsSecret(value: Value | undefined): boolean {
+  return some(value, (marker) => marker instanceof Secret);
+}
+
+/** The value without its `Secret` wrappers, for a provider's own work. Never for anything that is shown or kept. */
+export function revealSecrets(value: Value): Value {
+  if (!containsSecret(value)) return value;
+  if (value instanceof Secret) return revealSecrets(value.value);
+  if (Array.isArray(value)) return value.map(revealSecrets);
+  if (isMap(value)) return mapValues(value, revealSecrets);
+  return value;
+}
+
+export function mapValues(map: PropertyMap, change: (value: Value, key: string) => Value): PropertyMap {
+  const result: PropertyMap = {};
+  for (const key in map) {
+    const value = map[key];
+    if (value !== undefined) result[key] = change(value, key);
+  }
+  return result;
 }
