@@ -1,4 +1,7 @@
+import { isIP } from "node:net";
 import { z } from "zod";
+import { cpuCatalog, gpuCatalog, modelCatalog } from "../catalog";
+import { hostKeyFault } from "./host-key";
 
 /**
  * The model of an environment: everything that `stacks/Pulumi.<environment>.yaml` may say under
@@ -12,9 +15,15 @@ const name = z
   .regex(/^[a-z]([-a-z0-9]{0,51}[a-z0-9])?$/, "must be lower-case letters, digits and hyphens, begin with a letter, at most 53 characters")
   .describe("A name that is also a DNS label, for it becomes part of host names and Pulumi URNs.");
 
+function isAddress(address: string): boolean {
+  if (/^[\d.]+$/.test(address) || address.includes(":")) return isIP(address) !== 0;
+  return address.split(".").every((label) => label.length <= 63 && /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/.test(label));
+}
+
 const hostAddress = z
   .string()
   .regex(/^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, "must be an IP address or a host name, without a user or a port")
+  .refine(isAddress, "is neither an IP address nor a host name")
   .describe("IP address or host name, as the machine that runs `up` reaches it.");
 
 const port = z.number().int().min(1).max(65535);
@@ -22,12 +31,21 @@ const port = z.number().int().min(1).max(65535);
 const hostKey = z
   .string()
   .regex(/^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]+={0,2}$/, "must be a public host key: type and base64, as /etc/ssh/ssh_host_ed25519_key.pub has them, without the comment")
+  .superRefine((key, context) => {
+    const fault = hostKeyFault(key);
+    if (fault !== undefined) context.addIssue({ code: "custom", message: fault });
+  })
   .describe("The server's public SSH host key. A host that shows another key is refused. Read it on the console or with `ssh-keyscan` on a network you trust.");
 
 const absolutePath = z
   .string()
   .regex(/^\/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$/, "must be an absolute path of letters, digits, dots, hyphens and underscores")
-  .refine((path) => !path.split("/").includes(".."), "must not contain `..`");
+  .refine((path) => path.split("/").slice(1).every((part) => part !== "" && part !== "." && part !== ".."), "must not contain `..`, `.` or `//`");
+
+/** The environment file ends up in Git and in state: an address with a password in it would too. */
+const webAddress = z
+  .url({ protocol: /^https?$/ })
+  .refine((url) => !/^[a-z]+:\/\/[^/?#]*@/i.test(url), "must not contain a user name or a password");
 
 const positive = z.number().positive();
 const count = z.number().int().min(1);
@@ -43,7 +61,7 @@ const moneyRange = z
 
 const mirror = z
   .strictObject({
-    apt: z.url({ protocol: /^https?$/ }).optional().describe("Base URL of the site's apt mirror. The distribution is read from <apt>/ubuntu (or <apt>/debian), NVIDIA's driver and CUDA repository from <apt>/cuda, the container toolkit from <apt>/nvidia-container-toolkit."),
+    apt: webAddress.optional().describe("Base URL of the site's apt mirror. The distribution is read from <apt>/ubuntu (or <apt>/debian), NVIDIA's driver and CUDA repository from <apt>/cuda, the container toolkit from <apt>/nvidia-container-toolkit."),
     images: z.string().regex(/^[A-Za-z0-9.-]+(:\d+)?(\/[a-z0-9._/-]+)?$/, "must be a registry host with an optional port and path, without a scheme").optional().describe("Registry that holds copies of all container images."),
   })
   .describe("Where packages and images come from at a site without internet.");
@@ -70,7 +88,7 @@ const site = z
     mirror: mirror.optional(),
     objectStore: z
       .strictObject({
-        endpoint: z.url({ protocol: /^https?$/ }),
+        endpoint: webAddress,
         bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "must be a bucket name: 3 to 63 lower-case letters, digits, dots and hyphens"),
         region: z.string().min(1).default("us-east-1"),
       })
@@ -105,7 +123,7 @@ const software = z
   .describe("What is installed on the servers.");
 
 const gpus = z.strictObject({
-  model: z.string().describe("Catalog id, such as a100-80gb-sxm4 or rtx-4090."),
+  model: z.string().meta({ enum: Object.keys(gpuCatalog), description: "Catalog id, such as a100-80gb-sxm4 or rtx-4090." }),
   count: count.max(16),
   nvlink: z.enum(["none", "bridge", "nvswitch"]).default("none").describe("bridge: pairs of PCIe cards. nvswitch: an HGX or DGX board."),
   mig: z.string().regex(/^\d+g\.\d+gb(\+me)?$/, "must be a MIG profile such as 1g.10gb").optional(),
@@ -126,7 +144,7 @@ const tier = z.strictObject({
   level: z.enum(["single", "raid0", "raid1", "raid5", "raid6", "raid10"]),
   drives: z.array(driveId).min(1).max(64).describe("Names under /dev/disk/by-id: kernel names such as nvme0n1 change between boots."),
   mount: absolutePath.optional().describe("Absent: /srv/<tier>."),
-  chunkKiB: z.union([z.literal(64), z.literal(128), z.literal(256), z.literal(512), z.literal(1024)]).default(512).describe("mdadm's chunk; 512 suits large sequential reads of weights (facts 8)."),
+  chunkKiB: z.literal([64, 128, 256, 512, 1024]).default(512).describe("mdadm's chunk; 512 suits large sequential reads of weights (facts 8)."),
 });
 
 const nic = z.strictObject({
@@ -141,9 +159,9 @@ const server = z
     hostKey,
     roles: z.array(z.enum(["worker", "storage", "control-plane"])).min(1).default(["worker"]),
     rack: z.strictObject({ name, unit: count.max(60), heightUnits: count.max(20).default(2) }).optional(),
-    cpu: z.strictObject({ model: z.string().describe("Catalog id, such as xeon-silver-4310."), sockets: count.max(8).default(1) }),
+    cpu: z.strictObject({ model: z.string().meta({ enum: Object.keys(cpuCatalog), description: "Catalog id, such as xeon-silver-4310." }), sockets: count.max(8).default(1) }),
     memoryGiB: positive,
-    pcieGeneration: z.union([z.literal(3), z.literal(4), z.literal(5)]),
+    pcieGeneration: z.literal([3, 4, 5]),
     pcieSwitch: z.boolean().default(false).describe("Whether GPUs sit behind PCIe switches, so that they need not all have lanes of their own."),
     gpus: gpus.optional(),
     npus: z.strictObject({ resourceName: z.string().regex(/^[a-z0-9.-]+\/[A-Za-z0-9._-]+$/, "must be a Kubernetes extended resource such as vendor.example/npu"), count: count.max(16), powerWatts: positive.optional() }).optional(),
@@ -168,7 +186,11 @@ const servicePrecision = z.enum(["fp32", "bf16", "fp16", "fp8", "int8", "int4"])
 
 const service = z
   .strictObject({
-    model: z.string().min(1).describe("Catalog id, or the path of a model folder in the model store."),
+    model: z
+      .string()
+      .regex(/^[A-Za-z0-9./][A-Za-z0-9._/-]*$/, "must be a catalog id, or the path of a model folder that begins with / or ./")
+      .meta({ anyOf: [{ enum: Object.keys(modelCatalog) }, { pattern: "^\\.?/" }] })
+      .describe("Catalog id, or the path of a model folder in the model store, beginning with / or ./."),
     engine: z.enum(["auto", "vllm", "triton", "tensorrt-llm", "sglang", "deepspeed", "colossalai", "pytorch"]).default("auto"),
     precision: servicePrecision.default("bf16"),
     kvCachePrecision: z.enum(["auto", "fp8"]).default("auto"),
@@ -193,7 +215,7 @@ const training = z
   .strictObject({
     launcher: z.enum(["torchrun", "deepspeed", "colossalai"]).default("torchrun"),
     servers: z.array(name).min(1),
-    zeroStage: z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3)]).optional().describe("DeepSpeed's ZeRO stage."),
+    zeroStage: z.literal([0, 1, 2, 3]).optional().describe("DeepSpeed's ZeRO stage."),
     command: z.array(z.string()).min(1),
   })
   .describe("A training job.");
@@ -210,7 +232,7 @@ const monitoring = z
       })
       .prefault({}),
     receivers: z.record(name, z.discriminatedUnion("kind", [
-      z.strictObject({ kind: z.literal("webhook"), url: z.url() }),
+      z.strictObject({ kind: z.literal("webhook"), url: webAddress }),
       z.strictObject({ kind: z.literal("email"), to: z.email() }),
     ])).default({}),
   })
@@ -218,9 +240,9 @@ const monitoring = z
 
 const recovery = z
   .strictObject({
-    checkpoints: z.strictObject({ everySteps: count.default(1000), keepLast: count.default(3), tier: z.enum(["warm", "cold"]).default("warm") }).prefault({}),
+    checkpoints: z.strictObject({ everySteps: count.default(1000), keepLast: count.default(3), tier: z.enum(["warm", "cold"]).optional().describe("Absent: warm where there is one, else cold.") }).prefault({}),
     standby: z.strictObject({ mode: z.enum(["none", "kubernetes", "keepalived"]).default("none"), switchWithinSeconds: positive.default(30), virtualAddress: hostAddress.optional() }).prefault({}),
-    coldStart: z.strictObject({ imagesTier: z.enum(["warm", "cold"]).default("cold"), rehearseEveryDays: count.default(90) }).prefault({}),
+    coldStart: z.strictObject({ imagesTier: z.enum(["warm", "cold"]).optional().describe("Absent: cold where there is one, else warm."), rehearseEveryDays: count.default(90) }).prefault({}),
     backup: z.strictObject({ everyHours: count.default(24), keepDaily: count.default(7), keepWeekly: count.default(4) }).prefault({}),
   })
   .describe("Checkpoints, hot standby and cold start (guide 5.2).");

@@ -1,0 +1,6 @@
+export { suggest } from "../catalog";
+export { ENVIRONMENT_KEY, listEnvironments, loadStackFile, loadStackText, SECRETS, type LoadedStack } from "./load";
+export { parseEnvironment, type ParsedEnvironment } from "./parse";
+export { formatProblems, type Problem } from "./problems";
+export { environmentSchema } from "./schema";
+export type { Drive, Environment, EnvironmentInput, Gpus, InferenceServiceSpec, Server, Software, Tier, TierName } from "./schema";
