@@ -16,8 +16,8 @@ export const neededPrograms: readonly NeededProgram[] = [
   { program: "debugfs", package: "e2fsprogs" },
   { program: "ssh", package: "openssh-client" },
   { program: "dpkg-deb", package: "dpkg" },
-  { program: "apt-ftparchive", package: "apt-utils" },
   { program: "gpg", package: "gpg" },
+  { program: "gpg-agent", package: "gpg-agent" },
   { program: "setpriv", package: "util-linux" },
 ];
 

@@ -38,7 +38,10 @@ export class Qmp {
 
   execute(command: string, args: Record<string, unknown> = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      if (this.closed !== undefined) return reject(this.closed);
+      if (this.closed !== undefined) {
+        reject(this.closed);
+        return;
+      }
       this.answers.push({ resolve, reject });
       this.to.write(JSON.stringify({ execute: command, arguments: args }) + "\n");
     });
