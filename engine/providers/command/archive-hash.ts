@@ -9,10 +9,10 @@ const NAME_BYTES = 100;
 const PREFIX_BYTES = 155;
 const LARGEST_OCTAL_SIZE = 8 ** 11 - 1;
 
-/** One file of an archive: its name in it, and where its content is. */
+/** One file of an archive: its name in it, and its content or where that is. */
 export interface ArchiveMember {
   name: string;
-  path: string;
+  content: { path: string } | { text: string };
 }
 
 interface Header {
@@ -62,11 +62,11 @@ function splitName(name: string): { prefix: string; name: string } | undefined {
 }
 
 function isAscii(text: string): boolean {
-  return [...text].every((character) => character.charCodeAt(0) < 0x80 && character !== "\0");
+  return !/[\0\u0080-\u{10ffff}]/u.test(text);
 }
 
 function asciiOnly(text: string): string {
-  return [...text].filter((character) => isAscii(character)).join("");
+  return text.replaceAll(/[\0\u0080-\u{10ffff}]/gu, "");
 }
 
 function paxRecord(key: string, value: string): Buffer {
@@ -103,16 +103,25 @@ function addFile(hash: Hash, path: string): Promise<void> {
   });
 }
 
+/** Pulumi's hash of a single file: SHA-256 of its content, in hex. */
+export async function hashOfFile(content: ArchiveMember["content"]): Promise<string> {
+  const hash = createHash("sha256");
+  if ("text" in content) hash.update(content.text);
+  else await addFile(hash, content.path);
+  return hash.digest("hex");
+}
+
 /**
- * Pulumi's hash of an archive that is made of files: SHA-256, in hex, of the tar stream with the files in the order of
- * their names (by bytes), mode 0600 and no times or owners.
+ * Pulumi's hash of an archive that is made of files: SHA-256, in hex, of the tar stream with the files in the order
+ * given, mode 0600 and no times or owners.
  */
 export async function hashOfFiles(members: ArchiveMember[]): Promise<string> {
   const hash = createHash("sha256");
-  for (const { name, path } of [...members].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))) {
-    const { size } = await stat(path);
+  for (const { name, content } of members) {
+    const size = "text" in content ? Buffer.byteLength(content.text) : (await stat(content.path)).size;
     for (const part of headers(name, size)) hash.update(part);
-    await addFile(hash, path);
+    if ("text" in content) hash.update(content.text);
+    else await addFile(hash, content.path);
     hash.update(padding(size));
   }
   hash.update(Buffer.alloc(2 * BLOCK));

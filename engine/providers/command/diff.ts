@@ -1,7 +1,7 @@
-import { isMap } from "../../values";
+import { isMap, sameValue } from "../../values";
 import type { PropertyMap, Value } from "../../values";
 import type { DiffRequest, DiffResult } from "../provider";
-import { equal, isAbsent } from "./properties";
+import { isAbsent } from "./properties";
 
 /** A diff with the path of each change, for `replaceOnChanges` and for the display: `triggers[0]`, `environment.PATH`. */
 export interface DetailedDiff extends DiffResult {
@@ -39,7 +39,7 @@ function compareMaps(path: string, old: PropertyMap, now: PropertyMap, into: Det
 function compare(path: string, old: Value, now: Value, into: DetailedDiff["detailedDiff"]): void {
   if (Array.isArray(old) && Array.isArray(now)) compareItems(path, old, now, into);
   else if (isMap(old) && isMap(now)) compareMaps(path, old, now, into);
-  else if (!equal(old, now)) into[path] = "update";
+  else if (!sameValue(old, now)) into[path] = "update";
 }
 
 /**

@@ -1,27 +1,31 @@
-import { readFile, readdir } from "node:fs/promises";
-import { createHash } from "node:crypto";
+import { readdir } from "node:fs/promises";
 import { posix } from "node:path";
 import { Archive, Asset } from "../../values";
 import type { Value } from "../../values";
 import { selectPaths } from "./glob";
-import { hashOfFiles } from "./archive-hash";
+import { hashOfFile, hashOfFiles } from "./archive-hash";
 
 async function listFiles(directory: string, under = ""): Promise<string[]> {
   const entries = await readdir(posix.join(directory, under), { withFileTypes: true });
-  const nested = await Promise.all(
-    entries.map((entry) => {
-      const path = posix.join(under, entry.name);
-      return entry.isDirectory() ? listFiles(directory, path) : [path];
-    }),
-  );
-  return nested.flat();
+  const files: string[] = [];
+  for (const entry of entries) {
+    const path = posix.join(under, entry.name);
+    if (entry.isDirectory()) files.push(...(await listFiles(directory, path)));
+    else files.push(path);
+  }
+  return files;
+}
+
+/** The order in which Pulumi writes names. */
+export function inByteOrder(names: string[]): string[] {
+  return [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
 async function readAssets(directory: string, shownDirectory: string, patterns: string[]): Promise<Record<string, Asset>> {
-  const selected = selectPaths(patterns, (await listFiles(directory)).sort());
+  const selected = selectPaths(patterns, inByteOrder(await listFiles(directory)));
   const assets: Record<string, Asset> = {};
   for (const path of selected) {
-    const hash = createHash("sha256").update(await readFile(posix.join(directory, path))).digest("hex");
+    const hash = await hashOfFile({ path: posix.join(directory, path) });
     assets[path] = new Asset(hash, { path: posix.join(shownDirectory, path) });
   }
   return assets;
@@ -41,7 +45,8 @@ export async function collectFiles(
   if (wanted.assetPaths !== undefined) outputs["assets"] = await readAssets(directory, shownDirectory, wanted.assetPaths);
   if (wanted.archivePaths !== undefined) {
     const assets = await readAssets(directory, shownDirectory, wanted.archivePaths);
-    const hash = await hashOfFiles(Object.keys(assets).map((name) => ({ name, path: posix.join(directory, name) })));
+    const members = Object.keys(assets).map((name) => ({ name, content: { path: posix.join(directory, name) } }));
+    const hash = await hashOfFiles(members);
     outputs["archive"] = new Archive(hash, { assets });
   }
   return outputs;

@@ -1,4 +1,3 @@
 export { CommandProvider } from "./provider";
-export { hashOfFiles } from "./archive-hash";
-export type { ArchiveMember } from "./archive-hash";
+export { withHashes } from "./source-hash";
 export type { DetailedDiff } from "./diff";

@@ -115,7 +115,8 @@ export async function runLocally(run: LocalRun): Promise<CommandOutput> {
     signalGroup(child, "SIGTERM");
     kill = setTimeout(() => signalGroup(child, "SIGKILL"), STOP_GRACE_MILLISECONDS);
   };
-  if (run.signal.aborted) stop();
+  const stopped = (): boolean => run.signal.aborted;
+  if (stopped()) stop();
   else run.signal.addEventListener("abort", stop, { once: true });
 
   const ended = await new Promise<Pick<ExecResult, "code" | "signal">>((resolve) => {
@@ -124,6 +125,6 @@ export async function runLocally(run: LocalRun): Promise<CommandOutput> {
   clearTimeout(kill);
   run.signal.removeEventListener("abort", stop);
   const result = { ...ended, stdout: stdout.finish(), stderr: stderr.finish(), output: both.finish() };
-  if (run.signal.aborted) throw abortError(run.signal);
+  if (stopped()) throw abortError(run.signal);
   return resultOf(run.command, result, endOf);
 }

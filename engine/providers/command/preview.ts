@@ -1,7 +1,7 @@
-import { Archive, Asset, Secret, UNKNOWN } from "../../values";
+import { Archive, Asset, Secret, UNKNOWN, sameValue } from "../../values";
 import type { PropertyMap, Value } from "../../values";
 import type { Inputs, Outputs } from "../provider";
-import { equal, isUnknown, open } from "./properties";
+import { isUnknown, open } from "./properties";
 import { RESOURCES } from "./schema";
 import type { ResourceType } from "./schema";
 
@@ -50,7 +50,7 @@ export function previewUpdate(type: ResourceType, oldOutputs: Outputs, newInputs
   const produced: PropertyMap = { ...emptyResults(type), ...producedBefore(oldOutputs) };
   const affected = Object.keys(RESOURCES[type].fields).some((name) => {
     const now = newInputs[name];
-    return isUnknown(now) || (oldOutputs[name] !== undefined && !equal(oldOutputs[name], now));
+    return isUnknown(now) || (oldOutputs[name] !== undefined && !sameValue(oldOutputs[name], now));
   });
   if (!affected) return { ...newInputs, ...produced };
   const unknowns = Object.fromEntries(Object.keys(produced).map((name) => [name, UNKNOWN]));

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { isAbsolute, resolve } from "node:path";
-import { Archive, Asset, isMap } from "../../values";
+import { Archive, Asset, isMap, revealSecrets, sameValue } from "../../values";
 import type { PropertyMap, Value } from "../../values";
 import type {
   CheckFailure,
@@ -24,13 +24,14 @@ import { collectFiles } from "./files";
 import { runLocally } from "./local";
 import { ConnectionPool } from "./pool";
 import { previewCreate, previewUpdate, producedBefore } from "./preview";
-import { equal, open, openAll } from "./properties";
+import { open } from "./properties";
 import { redactor } from "./redact";
 import type { CommandRun } from "./run";
 import { resultOf } from "./run";
 import { isResourceType } from "./schema";
 import type { ResourceType } from "./schema";
 import type { ExecResult } from "./ssh";
+import { withHashes } from "./source-hash";
 import type { UploadSource } from "./upload";
 
 const DEFAULT_INTERPRETER = ["/bin/sh", "-c"];
@@ -51,12 +52,12 @@ function text(value: Value | undefined): string | undefined {
 
 function texts(value: Value | undefined): string[] | undefined {
   const plain = open(value);
-  return Array.isArray(plain) ? plain.map((item) => String(openAll(item))) : undefined;
+  return Array.isArray(plain) ? plain.map((item) => text(item) ?? "") : undefined;
 }
 
 function environmentOf(inputs: Inputs): Record<string, string> {
-  const plain = openAll(inputs["environment"] ?? {});
-  return isMap(plain) ? Object.fromEntries(Object.entries(plain).map(([key, value]) => [key, String(value)])) : {};
+  const plain = open(inputs["environment"]);
+  return isMap(plain) ? Object.fromEntries(Object.entries(plain).map(([key, value]) => [key, text(value) ?? ""])) : {};
 }
 
 function previousEnvironment(step: Step): Record<string, string> {
@@ -71,7 +72,7 @@ function previousEnvironment(step: Step): Record<string, string> {
 
 /** Settings were checked by `checkInputs`, in this run or in the one that wrote the state. */
 function connectionOf(inputs: Inputs): SshConnectionSettings {
-  return openAll(inputs["connection"] ?? {}) as unknown as SshConnectionSettings;
+  return revealSecrets(inputs["connection"] ?? {}) as unknown as SshConnectionSettings;
 }
 
 function endOf(result: ExecResult): string {
@@ -123,8 +124,17 @@ export class CommandProvider implements Provider {
     return isResourceType(type);
   }
 
-  check({ type, news }: CheckRequest): Promise<{ inputs: Inputs; failures: CheckFailure[] }> {
-    return Promise.resolve(checkInputs(this.known(type), news));
+  async check({ type, news }: CheckRequest): Promise<{ inputs: Inputs; failures: CheckFailure[] }> {
+    const checked = checkInputs(this.known(type), news);
+    const { source } = checked.inputs;
+    if (source === undefined || checked.failures.length > 0) return checked;
+    try {
+      const hashed = await withHashes(source, this.options.programDir);
+      return { ...checked, inputs: { ...checked.inputs, source: hashed } };
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return { ...checked, failures: [{ property: "source", reason: `cannot be read: ${reason}` }] };
+    }
   }
 
   diff(request: DiffRequest): Promise<DetailedDiff> {
@@ -153,7 +163,7 @@ export class CommandProvider implements Provider {
       const step: Step = { type, inputs, previous: producedBefore(request.oldOutputs), signal, log };
       if (type === "command:remote:CopyToRemote") {
         const copied =
-          equal(open(request.oldOutputs["source"]), open(inputs["source"])) &&
+          sameValue(open(request.oldOutputs["source"]), open(inputs["source"])) &&
           text(request.oldOutputs["remotePath"]) === text(inputs["remotePath"]);
         return { outputs: copied ? inputs : await this.copy(step) };
       }

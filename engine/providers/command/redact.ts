@@ -1,6 +1,5 @@
-import { Secret, isMap } from "../../values";
+import { Secret, isMap, revealSecrets } from "../../values";
 import type { Value } from "../../values";
-import { openAll } from "./properties";
 
 /** Shorter secrets are left alone, as in Pulumi: masking every "1" would hide the text and give the secret away. */
 const SHORTEST_MASKED = 3;
@@ -13,7 +12,7 @@ function strings(value: Value, found: Set<string>): void {
 }
 
 function collect(value: Value, found: Set<string>): void {
-  if (value instanceof Secret) strings(openAll(value.value), found);
+  if (value instanceof Secret) strings(revealSecrets(value.value), found);
   else if (Array.isArray(value)) for (const item of value) collect(item, found);
   else if (isMap(value)) for (const item of Object.values(value)) collect(item, found);
 }
