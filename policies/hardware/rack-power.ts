@@ -1,4 +1,4 @@
-import { rule } from "../rule";
+import { list, rule } from "../rule";
 import { SITE, type SiteSpec } from "../specs";
 import { overheadPercent, serverWatts } from "./power";
 
@@ -17,10 +17,10 @@ export const rackPower = rule<SiteSpec, typeof settings>({
   check({ site, servers }, settings, report) {
     for (const [name, { powerLimitWatts }] of Object.entries(site.racks)) {
       if (powerLimitWatts === undefined) continue;
-      const held = Object.values(servers).filter(({ rack }) => rack?.name === name);
-      const watts = held.reduce((sum, server) => sum + serverWatts(server, settings.overheadPercent), 0);
+      const held = Object.entries(servers).filter(([, { rack }]) => rack?.name === name);
+      const watts = held.reduce((sum, [, server]) => sum + serverWatts(server, settings.overheadPercent), 0);
       if (watts <= powerLimitWatts) continue;
-      report({ at: `site.racks.${name}.powerLimitWatts`, problem: `its ${held.length} servers can draw ${watts} W together`, limit: `${powerLimitWatts} W`, remedy: "move a server to another rack, raise the feed or set gpus.powerLimitWatts" });
+      report({ at: `site.racks.${name}.powerLimitWatts`, problem: `${list(held.map(([server]) => server))} can draw ${watts} W`, limit: `${powerLimitWatts} W`, remedy: "move a server to another rack, raise the feed or set gpus.powerLimitWatts" });
     }
   },
 });

@@ -1,0 +1,97 @@
+import { environmentSchema, type Environment, type TierName } from "../../components/environment/schema";
+import { GPU_DRIVER, REMOTE_COMMANDS, SERVER, SITE, STORAGE_TIER, type GpuDriverSpec, type RemoteCommandSpec, type ServerSpec, type SiteSpec, type StorageTierSpec } from "../../policies/specs";
+
+/** A well-formed ed25519 host key; another number gives another key. */
+export function hostKey(number: number): string {
+  const field = (bytes: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, bytes.length]), bytes]);
+  return `ssh-ed25519 ${Buffer.concat([field(Buffer.from("ssh-ed25519")), field(Buffer.alloc(32, number))]).toString("base64")}`;
+}
+
+const server = (number: number) => ({
+  address: `10.0.0.${number}`,
+  hostKey: hostKey(number),
+  rack: { name: "r1", unit: number * 4 },
+  cpu: { model: "epyc-7543", sockets: 1 },
+  memoryGiB: 512,
+  pcieGeneration: 4 as const,
+  gpus: { model: "a100-80gb-pcie", count: 4, nvlink: "bridge" as const, mig: "1g.10gb" },
+  nics: { ens1: { speedGbps: 100, rdma: "roce" as const } },
+  drives: {
+    [`nvme-fast_${number}a`]: { kind: "nvme" as const, capacityGB: 3840 },
+    [`nvme-fast_${number}b`]: { kind: "nvme" as const, capacityGB: 3840 },
+    [`ata-ssd_${number}a`]: { kind: "sata-ssd" as const, capacityGB: 1920 },
+    [`ata-ssd_${number}b`]: { kind: "sata-ssd" as const, capacityGB: 1920 },
+    [`ata-hdd_${number}a`]: { kind: "hdd" as const, capacityGB: 16000 },
+  },
+  tiers: {
+    hot: { level: "raid0" as const, drives: [`nvme-fast_${number}a`, `nvme-fast_${number}b`] },
+    warm: { level: "raid1" as const, drives: [`ata-ssd_${number}a`, `ata-ssd_${number}b`] },
+    cold: { level: "single" as const, drives: [`ata-hdd_${number}a`] },
+  },
+  maxPowerWatts: 2000,
+});
+
+/** An environment that no rule objects to, built so that every rule has something to look at. */
+export function environment(): Environment {
+  return environmentSchema.parse({
+    site: {
+      name: "happy",
+      dataClass: "medical",
+      internetAccess: false,
+      mirror: { apt: "http://mirror.site/apt", images: "registry.site:5000" },
+      objectStore: { endpoint: "https://store.site", bucket: "history" },
+      power: { pue: 1.4, limitWatts: 6000 },
+      racks: { r1: { powerLimitWatts: 4000 } },
+    },
+    ssh: { user: "ops", bastion: { address: "10.0.0.250", user: "ops", hostKey: hostKey(250) } },
+    servers: { "gpu-01": server(1), "gpu-02": server(2) },
+    cluster: { distribution: "k3s", controlPlane: ["gpu-01"], gpuStack: "gpu-operator" },
+    training: { finetune: { servers: ["gpu-01", "gpu-02"], command: ["python3", "train.py"] } },
+  });
+}
+
+export function siteSpec(): SiteSpec {
+  const { site, ssh, software, cluster, servers, training } = environment();
+  return { name: site.name, site, ssh, software, cluster, servers, training };
+}
+
+function gpu01() {
+  const found = environment().servers["gpu-01"];
+  if (!found) throw new Error("The happy environment has lost gpu-01.");
+  return found;
+}
+
+export function serverSpec(): ServerSpec {
+  return { name: "gpu-01", ...gpu01() };
+}
+
+export function tierSpec(tier: TierName): StorageTierSpec {
+  const { tiers, drives } = gpu01();
+  const found = tiers[tier];
+  if (!found) throw new Error(`The happy server has lost its ${tier} tier.`);
+  return {
+    server: "gpu-01", tier, level: found.level, chunkKiB: found.chunkKiB,
+    drives: found.drives.map((id) => ({ id, ...(drives[id] ?? { kind: "hdd", capacityGB: 1 }) })),
+  };
+}
+
+export function driverSpec(): GpuDriverSpec {
+  const { gpus } = gpu01();
+  if (!gpus) throw new Error("The happy server has lost its GPUs.");
+  return { server: "gpu-01", gpus, branch: "580", version: "580.173.02", fabricManager: false, cudaToolkit: "12.8", persistenceDaemon: true, engines: ["vllm", "triton"] };
+}
+
+export function commandSpec(): RemoteCommandSpec {
+  return { connection: { host: "10.0.0.1", hostKey: hostKey(1), proxy: { host: "10.0.0.250", hostKey: hostKey(250) } } };
+}
+
+/** Everything that the rules look at, as type and spec. */
+export function happyResources(): { type: string; name: string; spec: object }[] {
+  return [
+    { type: SITE, name: "happy", spec: siteSpec() },
+    { type: SERVER, name: "gpu-01", spec: serverSpec() },
+    ...(["hot", "warm", "cold"] as const).map((tier) => ({ type: STORAGE_TIER, name: `gpu-01-${tier}`, spec: tierSpec(tier) })),
+    { type: GPU_DRIVER, name: "gpu-01-driver", spec: driverSpec() },
+    ...REMOTE_COMMANDS.map((type) => ({ type, name: "gpu-01-base", spec: commandSpec() })),
+  ];
+}
