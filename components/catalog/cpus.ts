@@ -57,7 +57,7 @@ export const cpuCatalog = {
     coresPerSocket: 32, pcieGeneration: 4, pcieLanesPerSocket: 128, pcieLanesTwoSockets: 128, mostSockets: 2,
     memoryChannelsPerSocket: 8, memoryType: "DDR4-3200", memoryBandwidthGBpsPerSocket: 204.8,
     powerWattsPerSocket: 225, source: `${amd}; ${twoSocketEpyc}`,
-  } satisfies CpuFact as CpuFact,
+  },
   "xeon-platinum-8480c": {
     ...sapphireRapids({ name: "Intel Xeon Platinum 8480C", coresPerSocket: 56, powerWattsPerSocket: 350 }),
     source: `facts 2 (MLPerf system descriptions of DGX H100: 56 cores); lanes, memory and power as the 8480+: general knowledge`,

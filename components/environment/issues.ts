@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { suggest } from "../catalog";
-import type { Finding } from "./problems";
+import { didYouMean, type Finding } from "./problems";
 import { allowedText, knownKeys, schemaAt } from "./schema-walk";
 
 type Issue = z.core.$ZodIssue;
@@ -56,6 +56,7 @@ function notOneOf(keys: readonly PropertyKey[], values: readonly unknown[], valu
   const near = typeof value === "string" ? suggest(value, known) : undefined;
   // A number in quotes is the commonest slip: YAML reads it as text.
   if (typeof value === "string" && values.some((choice) => typeof choice === "number" && String(choice) === value)) return { ...finding, fix: "Remove the quotes." };
+  if (typeof value === "number" && known.includes(String(value))) return { ...finding, fix: "Put it in quotes." };
   return near === undefined ? finding : { ...finding, fix: `Did you mean ${near}?` };
 }
 
@@ -64,6 +65,13 @@ function wrongType(keys: readonly PropertyKey[], value: unknown, allowed: string
   if (value === null) return { ...finding, message: "is empty", fix: "Give a value or remove the key." };
   if (typeof value === "string" && allowed !== undefined && /number/.test(allowed) && value.trim() !== "" && Number.isFinite(Number(value))) return { ...finding, fix: "Remove the quotes." };
   return finding;
+}
+
+/** For a value that is not in a catalog: what is, and the nearest of it. */
+function adviceOnId(params: Readonly<Record<string, unknown>> | undefined, value: unknown): Pick<Finding, "allowed" | "fix"> {
+  if (params === undefined || typeof value !== "string") return {};
+  const { known, otherwise } = params as { known: readonly string[]; otherwise: string };
+  return { allowed: known.join(", "), fix: didYouMean(value, known, otherwise) };
 }
 
 /** What zod found, in words for the person who wrote the environment. */
@@ -101,6 +109,9 @@ export function findingsOfIssues(issues: readonly Issue[], schema: z.core.$ZodTy
         break;
       case "invalid_format":
         findings.push({ keys, message: formatMessage(issue), value });
+        break;
+      case "custom":
+        findings.push({ keys, message: issue.message, value, ...adviceOnId(issue.params, value) });
         break;
       default:
         findings.push({ keys, message: issue.message, value });

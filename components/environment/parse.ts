@@ -17,7 +17,7 @@ type EntryOf<T> = T extends Record<string, infer V> ? V : never;
 function wellFormedEntries<T>(schema: z.ZodType<T>, section: unknown): { entries: Record<string, EntryOf<T>>; names: string[] } {
   const entries: Record<string, EntryOf<T>> = {};
   if (typeof section !== "object" || section === null || Array.isArray(section)) return { entries, names: [] };
-  for (const [name, entry] of Object.entries(section)) {
+  for (const [name, entry] of Object.entries(section as Record<string, unknown>)) {
     const parsed = schema.safeParse({ [name]: entry });
     if (parsed.success) Object.assign(entries, parsed.data);
   }

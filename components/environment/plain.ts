@@ -12,35 +12,33 @@ const reservedKeys = new Set(["__proto__", "constructor", "prototype"]);
 export function toPlain(input: unknown): { value: unknown; findings: Finding[] } {
   const findings: Finding[] = [];
 
-  const refuse = (keys: readonly PropertyKey[], message: string, fix?: string): undefined => {
-    findings.push({ keys, message, ...(fix === undefined ? {} : { fix }) });
-    return undefined;
-  };
-
-  const copyList = (list: readonly unknown[], keys: readonly PropertyKey[], depth: number): unknown => {
-    if (list.length > longestList) return refuse(keys, `has ${list.length} entries; at most ${longestList} are read`);
-    return Array.from(list, (entry, index) => copy(entry, [...keys, index], depth + 1));
-  };
-
-  const copyMapping = (source: object, keys: readonly PropertyKey[], depth: number): unknown => {
-    const prototype: unknown = Object.getPrototypeOf(source);
-    if (prototype !== Object.prototype && prototype !== null) return refuse(keys, "is not plain data");
+  const copyMapping = (source: object, keys: readonly PropertyKey[], depth: number): Record<string, unknown> => {
     const target: Record<string, unknown> = {};
     for (const key of Object.keys(source)) {
-      if (reservedKeys.has(key)) refuse([...keys, key], "is a reserved word and cannot be a key", "Choose another name.");
-      else target[key] = copy((source as Record<string, unknown>)[key], [...keys, key], depth + 1);
+      const place = [...keys, key];
+      if (reservedKeys.has(key)) findings.push({ keys: place, message: "is a reserved word and cannot be a key", fix: "Choose another name." });
+      else target[key] = copy((source as Record<string, unknown>)[key], place, depth + 1);
     }
     return target;
   };
 
+  const fault = (value: object, depth: number): string | undefined => {
+    if (depth > deepestNesting) return `is nested more than ${deepestNesting} levels deep`;
+    if (Array.isArray(value)) return value.length > longestList ? `has ${value.length} entries; at most ${longestList} are read` : undefined;
+    const prototype: unknown = Object.getPrototypeOf(value);
+    return prototype === Object.prototype || prototype === null ? undefined : "is not plain data";
+  };
+
   const copy = (value: unknown, keys: readonly PropertyKey[], depth: number): unknown => {
     if (typeof value !== "object" || value === null) return value;
-    if (depth > deepestNesting) return refuse(keys, `is nested more than ${deepestNesting} levels deep`, "Check for a reference to itself.");
     try {
-      return Array.isArray(value) ? copyList(value as readonly unknown[], keys, depth) : copyMapping(value, keys, depth);
+      const message = fault(value, depth);
+      if (message === undefined) return Array.isArray(value) ? Array.from(value as unknown[], (entry, index) => copy(entry, [...keys, index], depth + 1)) : copyMapping(value, keys, depth);
+      findings.push({ keys, message });
     } catch {
-      return refuse(keys, "cannot be read");
+      findings.push({ keys, message: "cannot be read" });
     }
+    return undefined;
   };
 
   return { value: copy(input, [], 0), findings };

@@ -29,6 +29,7 @@ const secretText = /PRIVATE KEY|^[a-z]+:\/\/[^/?#]*@/i;
 
 /** A value as it may be shown: short, plain and without secrets. */
 function presentable(value: unknown, keys: readonly PropertyKey[]): unknown {
+  if (value === undefined) return undefined;
   if (keys.some((key) => typeof key === "string" && secretName.test(key))) return "[secret]";
   switch (typeof value) {
     case "string":
@@ -37,7 +38,6 @@ function presentable(value: unknown, keys: readonly PropertyKey[]): unknown {
     case "number":
       return Number.isFinite(value) ? value : String(value);
     case "boolean":
-    case "undefined":
       return value;
     case "object":
       if (value === null) return null;

@@ -30,8 +30,8 @@ export function knownKeys(schema: z.core.$ZodType | undefined): string[] {
 }
 
 function numbers(schema: z.ZodNumber): string {
-  const { minValue, maxValue, isInt } = schema;
-  const kind = isInt ? "a whole number" : "a number";
+  const { minValue, maxValue, format } = schema;
+  const kind = format === "safeint" ? "a whole number" : "a number";
   const exclusive = schema.def.checks?.some((check) => check._zod.def.check === "greater_than" && (check._zod.def as { inclusive?: boolean }).inclusive === false);
   const least = minValue === null || minValue <= Number.MIN_SAFE_INTEGER || minValue === -Infinity ? undefined : minValue;
   const most = maxValue === null || maxValue >= Number.MAX_SAFE_INTEGER ? undefined : maxValue;

@@ -50,6 +50,20 @@ const webAddress = z
 const positive = z.number().positive();
 const count = z.number().int().min(1);
 
+/** Text that must be an id of a catalog, or of another form that is let through. */
+function catalogId(catalog: Readonly<Record<string, unknown>>, what: string, otherwise: string, passes: (id: string) => boolean = () => false): z.ZodString {
+  const known = Object.keys(catalog);
+  return z.string().superRefine((id, context) => {
+    if (!Object.hasOwn(catalog, id) && !passes(id)) context.addIssue({ code: "custom", message: `is not in the catalog of ${what}`, params: { known, otherwise } });
+  });
+}
+
+const gpuId = catalogId(gpuCatalog, "GPUs", "Add it to components/catalog/gpus.ts with its source.").meta({ enum: Object.keys(gpuCatalog) });
+const cpuId = catalogId(cpuCatalog, "CPUs", "Add it to components/catalog/cpus.ts with its source.").meta({ enum: Object.keys(cpuCatalog) });
+const modelId = catalogId(modelCatalog, "models", "For a model of your own write the path of its folder in the model store, beginning with / or ./.", (id) => /^\.?\/[A-Za-z0-9._/-]*$/.test(id))
+  .meta({ anyOf: [{ enum: Object.keys(modelCatalog) }, { pattern: "^\\.?/[A-Za-z0-9._/-]*$" }] });
+const accelerator = catalogId({ ...gpuCatalog, cpu: true }, "GPUs, nor cpu, nor an NPU's resource name", "An NPU's resource name has a slash, such as vendor.example/npu.", (id) => /^[a-z0-9.-]+\/[A-Za-z0-9._-]+$/.test(id));
+
 const interfaceName = z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,14}$/, "must be a network interface name of at most 15 characters");
 
 const moneyRange = z
@@ -123,7 +137,7 @@ const software = z
   .describe("What is installed on the servers.");
 
 const gpus = z.strictObject({
-  model: z.string().meta({ enum: Object.keys(gpuCatalog), description: "Catalog id, such as a100-80gb-sxm4 or rtx-4090." }),
+  model: gpuId.describe("Catalog id, such as a100-80gb-sxm4 or rtx-4090."),
   count: count.max(16),
   nvlink: z.enum(["none", "bridge", "nvswitch"]).default("none").describe("bridge: pairs of PCIe cards. nvswitch: an HGX or DGX board."),
   mig: z.string().regex(/^\d+g\.\d+gb(\+me)?$/, "must be a MIG profile such as 1g.10gb").optional(),
@@ -159,7 +173,7 @@ const server = z
     hostKey,
     roles: z.array(z.enum(["worker", "storage", "control-plane"])).min(1).default(["worker"]),
     rack: z.strictObject({ name, unit: count.max(60), heightUnits: count.max(20).default(2) }).optional(),
-    cpu: z.strictObject({ model: z.string().meta({ enum: Object.keys(cpuCatalog), description: "Catalog id, such as xeon-silver-4310." }), sockets: count.max(8).default(1) }),
+    cpu: z.strictObject({ model: cpuId.describe("Catalog id, such as xeon-silver-4310."), sockets: count.max(8).default(1) }),
     memoryGiB: positive,
     pcieGeneration: z.literal([3, 4, 5]),
     pcieSwitch: z.boolean().default(false).describe("Whether GPUs sit behind PCIe switches, so that they need not all have lanes of their own."),
@@ -186,11 +200,7 @@ const servicePrecision = z.enum(["fp32", "bf16", "fp16", "fp8", "int8", "int4"])
 
 const service = z
   .strictObject({
-    model: z
-      .string()
-      .regex(/^[A-Za-z0-9./][A-Za-z0-9._/-]*$/, "must be a catalog id, or the path of a model folder that begins with / or ./")
-      .meta({ anyOf: [{ enum: Object.keys(modelCatalog) }, { pattern: "^\\.?/" }] })
-      .describe("Catalog id, or the path of a model folder in the model store, beginning with / or ./."),
+    model: modelId.describe("Catalog id, or the path of a model folder in the model store, beginning with / or ./."),
     engine: z.enum(["auto", "vllm", "triton", "tensorrt-llm", "sglang", "deepspeed", "colossalai", "pytorch"]).default("auto"),
     precision: servicePrecision.default("bf16"),
     kvCachePrecision: z.enum(["auto", "fp8"]).default("auto"),
@@ -201,7 +211,7 @@ const service = z
     gpusPerReplica: count.optional().describe("Absent: what the planner finds."),
     tensorParallel: count.optional(),
     pipelineParallel: count.optional(),
-    accelerators: z.array(z.string()).default([]).describe("Order of preference: GPU catalog ids, an NPU's resource name, or cpu. Absent: any GPU that fits."),
+    accelerators: z.array(accelerator).default([]).describe("Order of preference: GPU catalog ids, an NPU's resource name, or cpu. Absent: any GPU that fits."),
     dynamicBatching: z.strictObject({ maxQueueDelayMicroseconds: z.number().int().min(0).default(100), preferredBatchSizes: z.array(count).default([]) }).optional(),
     priority: z.enum(["interactive", "batch"]).default("interactive"),
     targets: z

@@ -46,23 +46,10 @@ function* addressFindings({ servers, recovery }: Checkable, defaultPort: number)
   }
 }
 
-/** Two host keys of one value: a copied entry, or cloned servers. */
-function* hostKeyFindings({ servers }: Checkable): Generator<Finding> {
-  const owners = new Map<string, { name: string; address: string }>();
-  for (const [name, { hostKey, address }] of Object.entries(servers)) {
-    const owner = owners.get(hostKey);
-    if (owner === undefined) owners.set(hostKey, { name, address });
-    else if (owner.address !== address) {
-      yield { keys: ["servers", name, "hostKey"], message: `is that of ${owner.name} too`, fix: "Read it again; servers cloned from one image need `ssh-keygen -A` after the old keys are removed." };
-    }
-  }
-}
-
-/** What must hold in the room: racks, addresses, keys, money. */
+/** What must hold in the room: racks, addresses, money. */
 export function* roomFindings(environment: Checkable, defaultPort: number): Generator<Finding> {
   yield* rackFindings(environment);
   yield* addressFindings(environment, defaultPort);
-  yield* hostKeyFindings(environment);
   const budget = environment.site?.budget;
   if (budget?.max !== undefined && budget.max < budget.min) {
     yield { keys: ["site", "budget", "max"], message: `is below min, ${budget.min}`, value: budget.max };

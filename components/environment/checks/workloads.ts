@@ -1,10 +1,6 @@
-import { gpu, gpuCatalog, model, modelCatalog } from "../../catalog";
 import { didYouMean, type Finding } from "../problems";
 import type { Environment, InferenceServiceSpec } from "../schema";
 import type { Checkable } from "./checkable";
-
-const modelIds = Object.keys(modelCatalog);
-const gpuIds = Object.keys(gpuCatalog);
 
 function unknownServer(keys: readonly PropertyKey[], name: string, environment: Checkable): Finding | undefined {
   if (environment.serverNames.includes(name)) return undefined;
@@ -49,24 +45,14 @@ function isPresent(accelerator: string, servers: Environment["servers"]): boolea
 }
 
 function* acceleratorFindings(keys: readonly PropertyKey[], service: InferenceServiceSpec, environment: Checkable): Generator<Finding> {
-  const place = [...keys, "accelerators"];
-  let allKnown = true;
-  for (const [index, accelerator] of service.accelerators.entries()) {
-    if (accelerator === "cpu" || accelerator.includes("/") || gpu(accelerator) !== undefined) continue;
-    allKnown = false;
-    yield { keys: [...place, index], message: "is neither cpu nor a GPU of the catalog nor an NPU's resource name", value: accelerator, allowed: ["cpu", ...gpuIds].join(", "), fix: didYouMean(accelerator, ["cpu", ...gpuIds], "An NPU's resource name has a slash, such as vendor.example/npu.") };
-  }
-  if (allKnown && environment.allServersKnown && service.accelerators.length > 0 && !service.accelerators.some((accelerator) => isPresent(accelerator, environment.servers))) {
-    yield { keys: place, message: "names only accelerators that no server has", value: service.accelerators.join(", "), fix: "Name one that is there, or leave the list out for any that fits." };
+  if (environment.allServersKnown && service.accelerators.length > 0 && !service.accelerators.some((accelerator) => isPresent(accelerator, environment.servers))) {
+    yield { keys: [...keys, "accelerators"], message: "names only accelerators that no server has", value: service.accelerators.join(", "), fix: "Name one that is there, or leave the list out for any that fits." };
   }
 }
 
 function* serviceFindings(environment: Checkable): Generator<Finding> {
   for (const [name, service] of Object.entries(environment.services)) {
     const keys = ["services", name];
-    if (!/^\.?\//.test(service.model) && model(service.model) === undefined) {
-      yield { keys: [...keys, "model"], message: "is not in the catalog of models", value: service.model, fix: didYouMean(service.model, modelIds, "For a model of your own write the path of its folder in the model store, beginning with / or ./."), allowed: modelIds.join(", ") };
-    }
     const { tensorParallel, pipelineParallel, gpusPerReplica } = service;
     const product = (tensorParallel ?? 1) * (pipelineParallel ?? 1);
     const stated = tensorParallel !== undefined && pipelineParallel !== undefined;
