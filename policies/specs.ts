@@ -1,4 +1,7 @@
-import type { Drive, Environment, Gpus, Server, Tier, TierName } from "../components/environment/schema";
+import type { Environment, Server } from "../components/environment/schema";
+
+export type { GpuDriverSpec } from "../components/servers/gpu-driver";
+export type { StorageTierSpec } from "../components/servers/storage-tier";
 
 /**
  * What rules read: the plain, secret-free specs that the components pass to Pulumi.
@@ -11,27 +14,6 @@ export const SITE = "rackwright:site:Site";
 
 export interface ServerSpec extends Server {
   name: string;
-}
-
-export interface StorageTierSpec extends Pick<Tier, "level" | "chunkKiB"> {
-  server: string;
-  tier: TierName;
-  drives: ({ id: string } & Drive)[];
-}
-
-export interface GpuDriverSpec {
-  server: string;
-  gpus: Gpus;
-  /** `580`. */
-  branch: string;
-  /** `580.173.02`. */
-  version: string;
-  /** The fabric manager's version, or false where none is installed. */
-  fabricManager: string | false;
-  cudaToolkit: Environment["software"]["cudaToolkit"];
-  persistenceDaemon: boolean;
-  /** Engines of the services that may run on the server. */
-  engines: string[];
 }
 
 export interface SiteSpec extends Pick<Environment, "site" | "ssh" | "software" | "cluster" | "servers" | "training"> {

@@ -1,4 +1,6 @@
 import { environmentSchema, type Environment, type TierName } from "../../components/environment/schema";
+import { planSoftware } from "../../components/servers/software-plan";
+import { planTiers } from "../../components/servers/tiers-plan";
 import { GPU_DRIVER, REMOTE_COMMANDS, SERVER, SITE, STORAGE_TIER, type GpuDriverSpec, type RemoteCommandSpec, type ServerSpec, type SiteSpec, type StorageTierSpec } from "../../policies/specs";
 
 /** A well-formed ed25519 host key; another number gives another key. */
@@ -44,6 +46,7 @@ export function environment(): Environment {
       racks: { r1: { powerLimitWatts: 4000 } },
     },
     ssh: { user: "ops", bastion: { address: "10.0.0.250", user: "ops", hostKey: hostKey(250) } },
+    software: { cudaToolkit: "12.8" },
     servers: { "gpu-01": server(1), "gpu-02": server(2) },
     cluster: { distribution: "k3s", controlPlane: ["gpu-01"], gpuStack: "gpu-operator" },
     training: { finetune: { servers: ["gpu-01", "gpu-02"], command: ["python3", "train.py"] } },
@@ -65,20 +68,21 @@ export function serverSpec(): ServerSpec {
   return { name: "gpu-01", ...gpu01() };
 }
 
-export function tierSpec(tier: TierName): StorageTierSpec {
-  const { tiers, drives } = gpu01();
-  const found = tiers[tier];
-  if (!found) throw new Error(`The happy server has lost its ${tier} tier.`);
-  return {
-    server: "gpu-01", tier, level: found.level, chunkKiB: found.chunkKiB,
-    drives: found.drives.map((id) => ({ id, ...(drives[id] ?? { kind: "hdd", capacityGB: 1 }) })),
-  };
+/** As the Server component puts it together from the plan. */
+export function tierSpec(name: TierName): StorageTierSpec {
+  const { drives } = gpu01();
+  const found = planTiers("gpu-01", gpu01()).find(({ tier }) => tier === name);
+  if (!found) throw new Error(`The happy server has lost its ${name} tier.`);
+  return { ...found, server: "gpu-01", drives: found.drives.map((id) => ({ id, ...(drives[id] ?? { kind: "hdd", capacityGB: 1 }) })) };
 }
 
+/** As the Server component puts it together from the plan. */
 export function driverSpec(): GpuDriverSpec {
   const { gpus } = gpu01();
-  if (!gpus) throw new Error("The happy server has lost its GPUs.");
-  return { server: "gpu-01", gpus, branch: "580", version: "580.173.02", fabricManager: false, cudaToolkit: "12.8", persistenceDaemon: true, engines: ["vllm", "triton"] };
+  const { driver } = planSoftware(environment(), "gpu-01", gpu01());
+  if (!gpus || !driver) throw new Error("The happy server has lost its GPUs.");
+  const { gpuCount: _count, gpuName: _name, ...rest } = driver;
+  return { ...rest, server: "gpu-01", gpus, cudaToolkit: environment().software.cudaToolkit };
 }
 
 export function commandSpec(): RemoteCommandSpec {

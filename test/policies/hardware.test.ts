@@ -174,12 +174,14 @@ describe("nvlink-the-gpu-has", () => {
     expectViolations(analyze(nvlinkTheGpuHas, server({ gpu: [model, 2, "nvswitch"] })), { at, says: ["NVSwitch asked", "which has NVLink bridges"], allowed: "bridge or none" });
   });
 
-  it.each(["none", "bridge"] as const)("refuses %s on SXM modules, which are always behind NVSwitch", (form) => {
+  it.each(["none", "bridge"] as const)("refuses %s on a board of eight SXM modules, which has NVSwitch", (form) => {
     expectViolations(analyze(nvlinkTheGpuHas, server({ gpu: ["h100-80gb-sxm5", 8, form] })), { at, says: ["which has NVSwitch"], allowed: "nvswitch" });
   });
 
-  it("accepts NVSwitch on SXM modules", () => {
+  it("accepts NVSwitch on SXM modules, and a board of four that links them without it", () => {
     expect(analyze(nvlinkTheGpuHas, server({ gpu: ["h100-80gb-sxm5", 8, "nvswitch"] }))).toEqual([]);
+    expect(analyze(nvlinkTheGpuHas, server({ gpu: ["h100-80gb-sxm5", 4, "none"] }))).toEqual([]);
+    expectViolations(analyze(nvlinkTheGpuHas, server({ gpu: ["h100-80gb-sxm5", 4, "bridge"] })), { at, says: ["NVLink bridges asked"], allowed: "nvswitch" });
   });
 
   it.each([1, 3, 5])("refuses bridges between %i cards", (count) => {

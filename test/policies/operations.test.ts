@@ -109,7 +109,7 @@ describe("engine-needs-driver", () => {
   });
 
   it("reports an engine that the catalog does not have instead of passing it", () => {
-    expectViolations(analyze(engineNeedsDriver, driver("580", { engines: ["ollama"] })), { at: "gpu-01", says: ["no engine ollama"], allowed: "plain values that the catalog knows" });
+    expectViolations(analyze(engineNeedsDriver, { ...driver("580"), engines: ["ollama"] }), { at: "gpu-01", says: ["no engine ollama"], allowed: "plain values that the catalog knows" });
   });
 });
 
