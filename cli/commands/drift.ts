@@ -11,7 +11,7 @@ import type { Terminal } from "../terminal";
 /** `rackwright drift`: 0 nothing differs, 1 something does, 3 a server did not answer. */
 export async function drift(terminal: Terminal, name: string, options: { json?: boolean }): Promise<ExitCode> {
   const loaded = loadEnvironment(name);
-  const secrets = readSecrets(loaded);
+  const secrets = await readSecrets(loaded);
   const report = await interruptible(terminal, (signal) => checkHosts(loaded.environment, secrets["rackwright:sshPrivateKey"], terminal.progress, signal));
   terminal.progress.done();
   terminal.out(options.json === true ? `${JSON.stringify({ environment: name, ...report }, null, 2)}\n` : renderHostReport(report, terminal.style));

@@ -1,0 +1,30 @@
+import type { StepCheck } from "./hosts";
+import { projectName } from "./project";
+
+const componentOf: Record<StepCheck["kind"], string> = {
+  "base-environment": "rackwright:servers:BaseEnvironment",
+  "storage-tier": "rackwright:servers:StorageTier",
+  "object-store": "rackwright:servers:ObjectStore",
+  "gpu-driver": "rackwright:servers:GpuDriver",
+};
+
+const server = "rackwright:site:Site$rackwright:servers:Server";
+
+/**
+ * The resources whose step has to run again: those whose check found something that it mends. Where a check could not
+ * run at all, the tools on the host are renewed as well.
+ */
+export function urnsToMend(environment: string, checks: readonly StepCheck[], known: ReadonlySet<string>): string[] {
+  const urns = new Set<string>();
+  for (const check of checks) {
+    const mendable = check.findings.filter((finding) => finding.mendable);
+    if (mendable.length === 0) continue;
+    if (mendable.some(({ id }) => id === "check-did-not-run")) urns.add(urn(environment, `${server}$command:remote:CopyToRemote`, `${check.server}-tools`));
+    urns.add(urn(environment, `${server}$${componentOf[check.kind]}$command:remote:Command`, check.step));
+  }
+  return [...urns].filter((each) => known.has(each));
+}
+
+function urn(environment: string, type: string, name: string): string {
+  return `urn:pulumi:${environment}::${projectName}::${type}::${name}`;
+}

@@ -1,0 +1,81 @@
+import { rules } from "../policies/all";
+import { planServer } from "../components/servers/plan";
+import type { ServerPlan } from "../components/servers/plan";
+import type { Environment } from "../components/environment";
+import { preview } from "../engine";
+import type { Diagnostic, EngineEvent } from "../engine/events";
+import type { StepOp } from "../engine/model";
+import { policyPackDir, projectName, projectRoot, stateFile } from "./project";
+import type { LoadedEnvironment } from "./project";
+import { toChecks } from "./render/checks";
+import type { Check } from "./render/checks";
+import { plannedSteps } from "./render/steps";
+import type { PlannedStep } from "./render/steps";
+
+/** What an environment would become. */
+export interface EnvironmentPlan {
+  environment: string;
+  /** False where a mandatory rule is violated, a planner found what cannot work, or the program failed. */
+  ok: boolean;
+  site: Environment["site"];
+  servers: (ServerPlan & { facts: Environment["servers"][string] })[];
+  changes: Partial<Record<StepOp, number>>;
+  resources: PlannedStep[];
+  /** Number of rules that were applied. */
+  rules: number;
+  checks: Check[];
+  diagnostics: Diagnostic[];
+  durationSeconds: number;
+}
+
+export interface PlanOptions {
+  /** Decrypted secrets, or placeholders. */
+  secrets: Record<string, string>;
+  passphrase?: string;
+  /** URNs to run again although nothing in the program changed. */
+  replace?: string[];
+  onEvent?: (event: EngineEvent) => void;
+  signal?: AbortSignal;
+}
+
+/** What both `plan` and `up` hand to the embedded engine. */
+export function engineOptions(loaded: LoadedEnvironment, options: PlanOptions) {
+  const plain = Object.entries(loaded.config).filter(([key]) => !loaded.secureKeys.includes(key));
+  return {
+    project: projectName,
+    stack: loaded.name,
+    programDir: projectRoot,
+    config: Object.fromEntries(plain),
+    secretConfig: options.secrets,
+    stateFile: stateFile(loaded.name),
+    policyPackDir,
+    ...(options.passphrase === undefined ? {} : { passphrase: options.passphrase }),
+    ...(options.replace === undefined ? {} : { replace: options.replace }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  };
+}
+
+/** Previews one environment with the embedded engine. Touches no host and needs no network. */
+export async function planEnvironment(loaded: LoadedEnvironment, options: PlanOptions): Promise<EnvironmentPlan> {
+  const events: EngineEvent[] = [];
+  const result = await preview({
+    ...engineOptions(loaded, options),
+    onEvent: (event) => {
+      if (event.resourcePreEvent !== undefined) events.push(event);
+      options.onEvent?.(event);
+    },
+  });
+  const servers = Object.entries(loaded.environment.servers).map(([name, facts]) => ({ ...planServer(loaded.environment, name), facts }));
+  return {
+    environment: loaded.name,
+    ok: result.ok && servers.every((server) => server.problems.length === 0),
+    site: loaded.environment.site,
+    servers,
+    changes: result.changes,
+    resources: plannedSteps(events),
+    rules: rules.length,
+    checks: toChecks(result.violations),
+    diagnostics: result.diagnostics,
+    durationSeconds: result.durationSeconds,
+  };
+}

@@ -1,0 +1,32 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { CliError, exitCodes } from "./exit";
+import type { ExitCode } from "./exit";
+import { projectRoot } from "./project";
+
+/** URNs that the environment's Pulumi stack holds; empty where there is no such stack yet. */
+export async function pulumiUrns(environment: string): Promise<Set<string>> {
+  const child = spawn("pulumi", ["stack", "export", "--stack", environment], { cwd: projectRoot, stdio: ["ignore", "pipe", "pipe"] });
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close") as Promise<[number | null]>]);
+  if (code === 0) {
+    const state = JSON.parse(stdout) as { deployment?: { resources?: { urn: string }[] } };
+    return new Set((state.deployment?.resources ?? []).map(({ urn }) => urn));
+  }
+  if (/no stack named/i.test(stderr)) return new Set();
+  throw new CliError(`pulumi stack export --stack ${environment} failed:\n${stderr.trim()}`, exitCodes.unreachable);
+}
+
+/** Runs pulumi in the project with the user's own terminal. */
+export async function runPulumi(parameters: string[]): Promise<ExitCode> {
+  const child = spawn("pulumi", parameters, { cwd: projectRoot, stdio: "inherit" });
+  // The terminal sends Ctrl-C to pulumi as well; it decides what to finish.
+  const ignore = (): void => undefined;
+  process.on("SIGINT", ignore);
+  try {
+    const [code] = (await once(child, "close")) as [number | null];
+    return code === 0 ? exitCodes.well : exitCodes.finding;
+  } finally {
+    process.off("SIGINT", ignore);
+  }
+}

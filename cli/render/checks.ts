@@ -1,0 +1,37 @@
+import type { PolicyViolation } from "../../engine/events";
+import type { Terminal } from "../terminal";
+
+/** A violated rule, as `--json` has it. */
+export interface Check {
+  policy: string;
+  level: PolicyViolation["enforcementLevel"];
+  severity: string;
+  resource: string;
+  message: string;
+}
+
+/** Violations as checks: mandatory ones first, then by rule. Pulumi repeats the rule's description in front of each message; it is left out. */
+export function toChecks(violations: readonly PolicyViolation[]): Check[] {
+  const rank = (level: string): number => (level === "mandatory" ? 0 : 1);
+  return violations
+    .map((violation) => ({
+      policy: violation.policyName,
+      level: violation.enforcementLevel,
+      severity: violation.severity ?? "",
+      resource: violation.resourceUrn === undefined ? "" : violation.resourceUrn.slice(violation.resourceUrn.lastIndexOf("::") + 2),
+      message: violation.message.trim().split("\n").slice(1).join("\n").trim() || violation.message.trim(),
+    }))
+    .sort((a, b) => rank(a.level) - rank(b.level) || a.policy.localeCompare(b.policy) || a.message.localeCompare(b.message));
+}
+
+/** One line a violated rule and one sum. */
+export function renderChecks(checks: readonly Check[], rules: number, style: Terminal["style"]): string {
+  const lines = checks.map((check) => {
+    const label = check.level === "mandatory" ? style("red", "violation") : style("yellow", "warning  ");
+    return `  ${label}  ${check.policy}: ${check.message}\n`;
+  });
+  const mandatory = checks.filter((check) => check.level === "mandatory").length;
+  const advisory = checks.length - mandatory;
+  const sum = checks.length === 0 ? style("green", "all hold") : [mandatory > 0 ? `${mandatory} violated` : "", advisory > 0 ? `${advisory} warnings` : ""].filter(Boolean).join(", ");
+  return `${lines.join("")}  ${rules} rules: ${sum}\n`;
+}

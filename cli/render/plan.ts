@@ -1,0 +1,80 @@
+import { cpu, gpu } from "../../components/catalog";
+import type { TierPlan } from "../../components/servers/plan";
+import type { EnvironmentPlan } from "../plan-environment";
+import { table } from "../table";
+import type { Terminal } from "../terminal";
+import { renderChecks } from "./checks";
+import { renderChanges, renderSteps } from "./steps";
+
+type PlannedServer = EnvironmentPlan["servers"][number];
+
+const shownAlike = 3;
+
+/** `7.68 TB`, `480 GB`. */
+export function capacity(gigabytes: number): string {
+  return gigabytes >= 1000 ? `${Number((gigabytes / 1000).toFixed(2))} TB` : `${Math.round(gigabytes)} GB`;
+}
+
+function hardware({ facts }: PlannedServer): string {
+  const processor = `${facts.cpu.sockets > 1 ? `${facts.cpu.sockets}x ` : ""}${cpu(facts.cpu.model)?.name ?? facts.cpu.model}`;
+  const cards = facts.gpus === undefined ? [] : [`${facts.gpus.count}x ${gpu(facts.gpus.model)?.name ?? facts.gpus.model}`];
+  const npus = facts.npus === undefined ? [] : [`${facts.npus.count}x ${facts.npus.resourceName}`];
+  return [processor, `${facts.memoryGiB} GiB`, ...cards, ...npus].join(", ");
+}
+
+const survives = (tier: TierPlan): string =>
+  tier.survivesDrives === 0 ? "lost with any one drive" : `survives ${tier.survivesDrives} drive${tier.survivesDrives === 1 ? "" : "s"}`;
+
+function arrays(server: PlannedServer): string[][] {
+  return server.tiers.map((tier) => {
+    const kinds = [...new Set(tier.drives.map((id) => server.facts.drives[id]?.kind ?? "?"))].join("+");
+    const layout = tier.level === "single" ? `1 ${kinds}` : `${tier.level} of ${tier.drives.length} ${kinds}`;
+    return [tier.tier, tier.mount, layout, capacity(tier.usableGB), survives(tier)];
+  });
+}
+
+function versions({ software: { driver }, packages }: PlannedServer): string {
+  const toolkit = packages.find(({ name }) => name.startsWith("cuda-toolkit-"));
+  const parts =
+    driver === undefined
+      ? ["no NVIDIA driver"]
+      : [
+          `driver ${driver.version}`,
+          ...(driver.fabricManager === false ? [] : [`fabric manager ${driver.fabricManager}`]),
+          ...(driver.containerToolkit === undefined ? [] : [`container toolkit ${driver.containerToolkit}`]),
+        ];
+  return [...parts, ...(toolkit === undefined ? [] : [`${toolkit.name} ${toolkit.version ?? ""}`.trim()])].join(", ");
+}
+
+/** Servers that are alike are described once: eight GPU servers of one make are one paragraph. */
+function groupAlike(servers: readonly PlannedServer[]): PlannedServer[][] {
+  const groups = new Map<string, PlannedServer[]>();
+  for (const server of servers) {
+    const key = JSON.stringify([hardware(server), arrays(server), versions(server), server.problems, server.notes]);
+    groups.set(key, [...(groups.get(key) ?? []), server]);
+  }
+  return [...groups.values()];
+}
+
+function renderGroup(group: readonly PlannedServer[], style: Terminal["style"]): string {
+  const first = group[0];
+  if (first === undefined) return "";
+  const names = group.map(({ name }) => name);
+  const title = names.length <= shownAlike ? names.join(", ") : `${names.slice(0, shownAlike).join(", ")} and ${names.length - shownAlike} alike`;
+  const problems = first.problems.map((problem) => `    ${style("red", "cannot work")}: ${problem}\n`).join("");
+  const notes = first.notes.map((note) => `    ${style("dim", `note: ${note}`)}\n`).join("");
+  return `  ${style("bold", title)}  ${hardware(first)}\n${table(arrays(first), "    ")}    ${versions(first)}\n${problems}${notes}`;
+}
+
+/** One environment's plan as text. Unchanged resources are counted, not listed. */
+export function renderPlan(plan: EnvironmentPlan, style: Terminal["style"], listResources: boolean): string {
+  const gpus = plan.servers.reduce((sum, { facts }) => sum + (facts.gpus?.count ?? 0), 0);
+  const servers = `${plan.servers.length} server${plan.servers.length === 1 ? "" : "s"}, ${gpus} GPU${gpus === 1 ? "" : "s"}`;
+  const heading = `${style("bold", plan.environment)}  ${servers}: ${renderChanges(plan.changes)}\n`;
+  const groups = groupAlike(plan.servers).map((group) => renderGroup(group, style));
+  const resources = listResources ? renderSteps(plan.resources, style) : "";
+  const complaints = plan.diagnostics
+    .filter(({ severity }) => severity === "error" || severity === "warning")
+    .map(({ severity, message }) => `  ${style(severity === "error" ? "red" : "yellow", severity)}  ${message.trim()}\n`);
+  return [heading, ...groups, resources, complaints.join(""), renderChecks(plan.checks, plan.rules, style)].join("");
+}

@@ -1,0 +1,69 @@
+import type { EngineEvent, StepEventMetadata } from "../../engine/events";
+import type { StepOp } from "../../engine/model";
+import { table } from "../table";
+import type { Terminal } from "../terminal";
+
+/** One resource of a plan, as users read it. */
+export interface PlannedStep {
+  op: StepOp;
+  urn: string;
+  type: string;
+  name: string;
+  /** Number of components above it. */
+  depth: number;
+  /** Top-level inputs that differ. Empty for a create or a delete. */
+  changed: string[];
+}
+
+const signs: Partial<Record<StepOp, { sign: string; style: "green" | "yellow" | "red" | "dim" }>> = {
+  create: { sign: "+", style: "green" },
+  update: { sign: "~", style: "yellow" },
+  replace: { sign: "+-", style: "yellow" },
+  delete: { sign: "-", style: "red" },
+  same: { sign: " ", style: "dim" },
+};
+
+/** The steps of a preview in the order of the program, each resource once. */
+export function plannedSteps(events: readonly EngineEvent[]): PlannedStep[] {
+  const steps = new Map<string, PlannedStep>();
+  for (const { resourcePreEvent } of events) {
+    const metadata = resourcePreEvent?.metadata;
+    if (metadata === undefined || signs[metadata.op] === undefined || metadata.type.startsWith("pulumi:providers:")) continue;
+    steps.set(metadata.urn, toStep(metadata));
+  }
+  return [...steps.values()];
+}
+
+function toStep({ op, urn, type, diffs }: StepEventMetadata): PlannedStep {
+  const qualifiedType = urn.split("::")[2] ?? type;
+  return { op, urn, type, name: urn.slice(urn.lastIndexOf("::") + 2), depth: qualifiedType.split("$").length - 1, changed: op === "update" || op === "replace" ? (diffs ?? []) : [] };
+}
+
+/**
+ * The resources that change, indented below their components. Components that only stand around others are shown
+ * where something below them changes.
+ */
+export function renderSteps(steps: readonly PlannedStep[], style: Terminal["style"]): string {
+  const changing = steps.filter((step) => step.op !== "same");
+  return table(
+    changing.map((step) => {
+      const sign = signs[step.op] ?? { sign: "?", style: "dim" };
+      return [style(sign.style, sign.sign.padEnd(2)), "  ".repeat(step.depth) + step.name, style("dim", step.type), step.changed.join(", ")];
+    }),
+    "  ",
+  );
+}
+
+const words: readonly [StepOp, string][] = [
+  ["create", "to create"],
+  ["update", "to update"],
+  ["replace", "to replace"],
+  ["delete", "to delete"],
+  ["same", "unchanged"],
+];
+
+/** `13 to create, 2 unchanged`. */
+export function renderChanges(changes: Partial<Record<StepOp, number>>): string {
+  const parts = words.filter(([op]) => (changes[op] ?? 0) > 0).map(([op, word]) => `${changes[op] ?? 0} ${word}`);
+  return parts.length === 0 ? "no resources" : parts.join(", ");
+}
