@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { RehearsalError, run, tryRun } from "./process";
 
 /** A file to put into a system disk before it boots. */
 export interface GuestFile {
   path: string;
-  text: string;
+  text: string | Buffer;
   /** @default 0o644 */
   mode?: number;
 }
@@ -33,7 +33,10 @@ export async function writeIntoDisk(disk: string, files: readonly GuestFile[]): 
     await run("debugfs", ["-w", "-f", script, disk]);
     // debugfs ends with 0 whatever happened, so every file is read back.
     for (const file of files) {
-      if ((await readFromDisk(disk, file.path)) !== file.text) throw new RehearsalError(`${file.path} could not be written into the system disk.`);
+      const readBack = join(folder, "read-back");
+      rmSync(readBack, { force: true });
+      await tryRun("debugfs", ["-R", `dump ${file.path} ${readBack}`, disk]);
+      if (!existsSync(readBack) || !readFileSync(readBack).equals(Buffer.from(file.text))) throw new RehearsalError(`${file.path} could not be written into the system disk.`);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -43,12 +46,6 @@ export async function writeIntoDisk(disk: string, files: readonly GuestFile[]): 
 function parents(path: string): string[] {
   const parts = path.split("/").slice(1, -1);
   return parts.map((_, index) => "/" + parts.slice(0, index + 1).join("/"));
-}
-
-/** Text of a file in an ext4 image that is not in use; undefined where there is none. */
-export async function readFromDisk(disk: string, path: string): Promise<string | undefined> {
-  const { stdout, stderr } = await tryRun("debugfs", ["-R", `cat ${path}`, disk]);
-  return /File not found/.test(stderr) ? undefined : stdout;
 }
 
 /** Takes kernel and initrd out of the disk's /boot, as a boot loader does. */

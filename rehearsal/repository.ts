@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server as HttpServer } from "node:http";
-import { join, normalize, relative } from "node:path";
+import { dirname, join, normalize, relative } from "node:path";
 import { buildDeb, controlFile, type DebSpec } from "./deb";
 import { RehearsalError, run, tryRun } from "./process";
 
@@ -12,8 +12,9 @@ export interface MirrorPackage extends DebSpec {
   area: MirrorArea;
 }
 
-/** Suites that the distribution's part of the mirror answers for; the vendors' parts have none. */
+/** What the distribution's part of the mirror answers for, as Debian's own does; the vendors' parts are flat. */
 const suites = ["bookworm", "bookworm-updates", "bookworm-security"];
+const components = ["main", "contrib", "non-free", "non-free-firmware"];
 
 const areas: readonly MirrorArea[] = ["debian", "cuda", "nvidia-container-toolkit"];
 
@@ -59,11 +60,14 @@ async function buildArea(area: MirrorArea, root: string, packages: readonly Mirr
     return;
   }
   for (const suite of suites) {
-    // Everything is in the first suite; the others exist and are empty.
-    const binary = join(root, "dists", suite, "main", "binary-amd64");
-    mkdirSync(binary, { recursive: true });
-    writeFileSync(join(binary, "Packages"), suite === suites[0] ? index : "");
-    await sign(join(root, "dists", suite), ["main/binary-amd64/Packages"], { Origin: "Debian", Label: "Debian", Suite: suite, Codename: suite, Components: "main", Architectures: "amd64" }, gpg);
+    const home = join(root, "dists", suite);
+    const indexes = components.map((component) => `${component}/binary-amd64/Packages`);
+    for (const [position, file] of indexes.entries()) {
+      mkdirSync(join(home, dirname(file)), { recursive: true });
+      // Everything is in the first suite's first component; the others exist and are empty.
+      writeFileSync(join(home, file), suite === suites[0] && position === 0 ? index : "");
+    }
+    await sign(home, indexes, { Origin: "Debian", Label: "Debian", Suite: suite, Codename: suite, Components: components.join(" "), Architectures: "amd64" }, gpg);
   }
 }
 

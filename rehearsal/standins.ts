@@ -34,7 +34,7 @@ export function standInPackages(software: Environment["software"]): MirrorPackag
   return [
     ...Object.entries(debianPackages).map(([name, version]): MirrorPackage => ({ area: "debian", name, version, architecture: "all", description: "stand-in, empty" })),
     // The next release is on offer too, so that only a pin keeps a server at the wanted one.
-    ...[driver, nextRelease(driver)].flatMap((version) => driverPackages(software.driver.branch, version)),
+    ...[driver, nextRelease(driver)].flatMap((version) => driverPackages(software.driver, version)),
     ...[toolkit, nextRelease(toolkit)].flatMap(toolkitPackages),
     ...(software.cudaToolkit === "none" ? [] : cudaPackages(software.cudaToolkit)),
   ];
@@ -47,8 +47,8 @@ export function nextRelease(version: string): string {
   return [...parts, String(Number(last) + 1).padStart(last.length, "0")].join(".");
 }
 
-/** The driver of one branch, as NVIDIA's repository splits it. */
-function driverPackages(branch: string, release: string): MirrorPackage[] {
+/** The driver of one branch, as NVIDIA's repository splits it; with Ubuntu's pre-signed modules where they are asked for. */
+function driverPackages({ branch, source }: Environment["software"]["driver"], release: string): MirrorPackage[] {
   const version = `${release}-0ubuntu1`;
   const same = (...names: string[]): string[] => names.map((name) => `${name} (= ${version})`);
   const make = (name: string, rest: Partial<MirrorPackage> = {}): MirrorPackage => ({ area: "cuda", name, version, description: `stand-in for NVIDIA's ${name}`, ...rest });
@@ -71,7 +71,7 @@ function driverPackages(branch: string, release: string): MirrorPackage[] {
     make(`nvidia-dkms-${branch}-open`, { depends: ["dkms", ...same(`nvidia-kernel-source-${branch}-open`)] }),
     make(`nvidia-driver-${branch}-open`, { depends: same(`nvidia-dkms-${branch}-open`, `nvidia-utils-${branch}`, `nvidia-compute-utils-${branch}`, `libnvidia-compute-${branch}`) }),
     make(`nvidia-open-${branch}`, { depends: same(`nvidia-driver-${branch}-open`) }),
-    make(`nvidia-fabricmanager-${branch}`, {
+    make(Number(branch) >= 580 ? "nvidia-fabricmanager" : `nvidia-fabricmanager-${branch}`, {
       files: [
         { path: "/usr/bin/nv-fabricmanager", text: fabricManager(release), executable: true },
         { path: "/usr/lib/systemd/system/nvidia-fabricmanager.service", text: serviceUnit("NVIDIA fabric manager service (stand-in)", "/usr/bin/nv-fabricmanager") },
@@ -79,6 +79,12 @@ function driverPackages(branch: string, release: string): MirrorPackage[] {
       scripts: enable("nvidia-fabricmanager.service"),
     }),
     make(`libnvidia-nscq-${branch}`),
+    ...(source === "nvidia"
+      ? []
+      : [
+          make(`linux-modules-nvidia-${branch}-server-open-generic`, { area: "debian" }),
+          make(`nvidia-driver-${branch}-server-open`, { area: "debian", depends: same(`nvidia-utils-${branch}`, `nvidia-compute-utils-${branch}`) }),
+        ]),
   ];
 }
 
@@ -117,13 +123,15 @@ export function gpuFileText(server: Pick<Server, "gpus">): string {
 }
 
 /** The stand-ins of every host rehearsal. */
-export function hostStandIns(software: Environment["software"]): StandIn[] {
+export function hostStandIns({ site, software, ssh }: Environment): StandIn[] {
   return [
     { what: "QEMU in software emulation, 2 cores and 1 GiB each", standsInFor: "the servers; their CPUs, memory, PCIe lanes and speeds are not shown" },
     { what: "sparse files of 128 to 448 MiB behind emulated NVMe, AHCI and rotating drives", standsInFor: "the drives; ids, kinds and count are the environment's" },
     { what: "a udev rule that adds the environment's id to drives whose model name the emulator fixes", standsInFor: "the model names of NVMe drives" },
     { what: "Debian 12, its kernel and initrd loaded by the emulator from the server's own disk", standsInFor: software.os === "debian-12" ? "the boot loader" : "Ubuntu 22.04 and the boot loader" },
     { what: "a signed apt mirror of empty packages with the real names and versions, given as site.mirror.apt", standsInFor: `NVIDIA's driver branch ${software.driver.branch}, fabric manager, container toolkit and CUDA toolkit, and the compilers and libraries of the base environment` },
-    { what: "a script", standsInFor: "nvidia-smi: it answers with the environment's GPUs; no GPU and no kernel module of NVIDIA is there" },
+    { what: "scripts", standsInFor: "nvidia-smi, nvidia-ctk, nvcc, the persistence daemon and the fabric manager: nvidia-smi answers with the environment's GPUs; no GPU and no kernel module of NVIDIA is there" },
+    ...(site.objectStore === undefined ? [] : [{ what: "nothing", standsInFor: "the object store: it is left out of the rehearsal" }]),
+    ...(ssh.bastion === undefined ? [] : [{ what: "nothing", standsInFor: "the bastion: the servers are reached directly" }]),
   ];
 }

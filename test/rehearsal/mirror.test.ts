@@ -25,7 +25,7 @@ describe("the stand-in mirror, read by the real apt", () => {
     for (const path of ["etc/apt/preferences.d", "etc/apt/sources.list.d", "etc/apt/trusted.gpg.d", "state/lists/partial", "cache/archives/partial"]) mkdirSync(join(home, path), { recursive: true });
     writeFileSync(join(home, "status"), "");
     writeFileSync(join(home, "apt.conf"), "");
-    const sources = ["debian bookworm main", "debian bookworm-security main", "cuda /", "nvidia-container-toolkit /"];
+    const sources = ["debian bookworm main contrib non-free non-free-firmware", "debian bookworm-security main", "cuda /", "nvidia-container-toolkit /"];
     writeFileSync(join(home, "etc/apt/sources.list"), sources.map((source) => `deb [arch=amd64 signed-by=${trusted}] ${mirror.hostUrl}/${source}\n`).join(""));
     const options = [`Dir::Etc=${home}/etc/apt`, `Dir::State=${home}/state`, `Dir::State::status=${home}/status`, `Dir::Cache=${home}/cache`, "APT::Architecture=amd64", "APT::Sandbox::User=", "Acquire::http::Proxy=DIRECT", "Acquire::Retries=0", "Debug::NoLocking=true"];
     return tryRun(tool, [...options.flatMap((option) => ["-o", option]), ...args], { env: { APT_CONFIG: join(home, "apt.conf") } });

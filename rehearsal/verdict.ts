@@ -1,0 +1,60 @@
+import type { StandIn } from "./standins";
+
+/** One thing that a rehearsal looked at. */
+export interface Check {
+  name: string;
+  ok: boolean;
+  /** What was seen; where not ok, what was wanted instead. */
+  detail: string;
+  seconds: number;
+}
+
+export interface Verdict {
+  environment: string;
+  ok: boolean;
+  servers: readonly string[];
+  /** Servers of the environment that were not emulated: they have the shape of one that was, or there was no room. */
+  leftOut: readonly string[];
+  checks: readonly Check[];
+  /** Checks that were not made because an earlier one failed. */
+  notMade: readonly string[];
+  standIns: readonly StandIn[];
+  seconds: number;
+}
+
+/** A check that did not find what it should. */
+export class Mismatch extends Error {}
+
+/** @throws Mismatch with `message` unless `condition` holds. */
+export function must(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Mismatch(message);
+}
+
+/** Makes checks one after the other and keeps what came out. */
+export class Checks {
+  readonly list: Check[] = [];
+
+  constructor(private readonly onProgress: (line: string) => void) {}
+
+  /** Runs one check. It passes when `look` returns what was seen and fails when it throws. */
+  async make(name: string, look: () => Promise<string>): Promise<boolean> {
+    this.onProgress(name);
+    const started = Date.now();
+    let ok = true;
+    let detail: string;
+    try {
+      detail = await look();
+    } catch (error) {
+      ok = false;
+      detail = error instanceof Error ? error.message : String(error);
+    }
+    const seconds = Math.round((Date.now() - started) / 100) / 10;
+    this.list.push({ name, ok, detail, seconds });
+    this.onProgress(`${ok ? "ok" : "FAILED"}  ${name}: ${detail} (${seconds} s)`);
+    return ok;
+  }
+
+  get ok(): boolean {
+    return this.list.length > 0 && this.list.every((check) => check.ok);
+  }
+}
