@@ -91,6 +91,7 @@ function dialOnce(
       if (signal !== undefined) fail(abortError(signal));
     };
 
+    client.on("connect", () => client.setNoDelay(true));
     client.on("ready", () => finish(() => resolve(client)));
     client.on("error", (error: Error) => {
       if (levelOf(error) === "agent") return;

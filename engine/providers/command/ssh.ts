@@ -7,6 +7,7 @@ import type { DialOptions } from "./dial";
 import { ConnectionError, ConnectionLostError, HostUnreachableError, abortError } from "./errors";
 import { LineCollector } from "./lines";
 import { Slots } from "./slots";
+import { signalCommand } from "./ssh2-signal";
 import type { UploadSource } from "./upload";
 import { upload } from "./upload";
 
@@ -15,6 +16,9 @@ const SESSIONS_PER_CONNECTION = 8;
 
 /** How long a command that was asked to stop may take before it is killed. */
 const STOP_GRACE_MILLISECONDS = 5_000;
+
+/** How long a killed command's channel may take to close; what it left in the background can hold it open for ever. */
+const LAST_WORDS_MILLISECONDS = 500;
 
 const DISCONNECTED = /^(No response from server|Not connected|Channel is not open)/;
 
@@ -26,8 +30,13 @@ export interface ExecOptions {
   /** Called with each complete line as it arrives, without its line end. */
   onStdout?: (line: string) => void;
   onStderr?: (line: string) => void;
-  /** Aborting sends SIGTERM to the command, SIGKILL five seconds later, and closes the channel. */
+  /**
+   * Aborting sends SIGTERM to the command and, after `graceMilliseconds`, SIGKILL, and closes the channel. OpenSSH
+   * passes no signal on to a command of root: such a command meets a closed pipe at its next line of output.
+   */
   signal?: AbortSignal | undefined;
+  /** @default 5000 */
+  graceMilliseconds?: number;
 }
 
 export interface ExecResult {
@@ -88,17 +97,17 @@ class Connection implements SshConnection {
   }
 
   exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
-    return this.sessions.use(options.signal, async () => {
-      const channel = await this.open<ClientChannel>((opened) =>
-        this.client.exec(command, options.env === undefined ? {} : { env: options.env }, opened),
-      );
-      return this.collect(channel, options);
-    });
+    return this.sessions.use(options.signal, () =>
+      this.open<ClientChannel, ExecResult>(
+        (opened) => this.client.exec(command, options.env === undefined ? {} : { env: options.env }, opened),
+        (channel) => this.collect(channel, options),
+      ),
+    );
   }
 
   upload(source: UploadSource, remotePath: string, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     return this.sessions.use(signal, async () => {
-      const sftp = await this.open<SFTPWrapper>((opened) => this.client.sftp(opened));
+      const sftp = await this.open<SFTPWrapper, SFTPWrapper>((opened) => this.client.sftp(opened), (wrapper) => wrapper);
       const stop = (): void => sftp.end();
       signal?.addEventListener("abort", stop, { once: true });
       try {
@@ -128,7 +137,10 @@ class Connection implements SshConnection {
   }
 
   forward(host: string, port: number): Promise<Duplex> {
-    return this.open<ClientChannel>((opened) => this.client.forwardOut("127.0.0.1", 0, host, port, opened));
+    return this.open<ClientChannel, Duplex>(
+      (opened) => this.client.forwardOut("127.0.0.1", 0, host, port, opened),
+      (channel) => channel,
+    );
   }
 
   close(): void {
@@ -152,8 +164,12 @@ class Connection implements SshConnection {
     );
   }
 
-  private open<T>(start: (opened: (error: Error | undefined, value: T) => void) => unknown): Promise<T> {
-    return new Promise((resolve, reject) => {
+  /** `use` runs as soon as the host has agreed: the end of a quick command can lie in the same packet. */
+  private open<T, R>(
+    start: (opened: (error: Error | undefined, value: T) => void) => unknown,
+    use: (value: T) => R | PromiseLike<R>,
+  ): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
       const fail = (error: unknown): void => {
         reject(error instanceof Error && !this.disconnected(error) ? error : this.loss(false, error));
       };
@@ -165,7 +181,7 @@ class Connection implements SshConnection {
       this.client.once("close", onClose);
       const opened = (error: Error | undefined, value: T): void => {
         this.client.removeListener("close", onClose);
-        if (error === undefined) resolve(value);
+        if (error === undefined) resolve(use(value));
         else fail(error);
       };
       try {
@@ -200,6 +216,7 @@ class Connection implements SshConnection {
 
       const finish = (): void => {
         clearTimeout(kill);
+        channel.removeListener("close", finish);
         options.signal?.removeEventListener("abort", stop);
         this.client.removeListener("close", finish);
         const result = { stdout: stdout.finish(), stderr: stderr.finish(), output: both.finish() };
@@ -210,11 +227,12 @@ class Connection implements SshConnection {
       };
       const stop = (): void => {
         stopping = options.signal;
-        channel.signal("TERM");
+        signalCommand(this.client, channel, "TERM");
         kill = setTimeout(() => {
-          channel.signal("KILL");
+          signalCommand(this.client, channel, "KILL");
           channel.close();
-        }, STOP_GRACE_MILLISECONDS);
+          kill = setTimeout(finish, LAST_WORDS_MILLISECONDS);
+        }, options.graceMilliseconds ?? STOP_GRACE_MILLISECONDS);
       };
 
       channel.once("close", finish);
