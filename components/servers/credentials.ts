@@ -1,0 +1,23 @@
+import type { Input } from "@pulumi/pulumi";
+import type { types } from "@pulumi/command";
+import type { Connection } from "./plan";
+
+/** The secrets that reach servers: never part of a spec, of a plan or of a log. */
+export interface Credentials {
+  /** @default - the SSH agent at SSH_AUTH_SOCK */
+  sshPrivateKey?: Input<string>;
+  /** Needed where the environment has an object store. */
+  objectStoreAccessKeyId?: Input<string>;
+  objectStoreSecretAccessKey?: Input<string>;
+}
+
+/** Connection of `@pulumi/command`: host keys are always given, for without one the provider accepts any. */
+export function remoteConnection(connection: Connection, credentials: Credentials): types.input.remote.ConnectionArgs {
+  const { sshPrivateKey } = credentials;
+  const authentication = { perDialTimeout: connection.dialTimeoutSeconds, ...(sshPrivateKey === undefined ? {} : { privateKey: sshPrivateKey }) };
+  const { host, port, user, hostKey, bastion } = connection;
+  return {
+    host, port, user, hostKey, ...authentication,
+    ...(bastion === undefined ? {} : { proxy: { host: bastion.host, port: bastion.port, user: bastion.user, hostKey: bastion.hostKey, ...authentication } }),
+  };
+}

@@ -1,0 +1,146 @@
+import type { Environment, Server } from "../environment/schema";
+import { remoteScript, revisionOf, scriptOf, type HostStepKind } from "./scripts";
+import { shellCommand } from "./shell";
+import { planSoftware, usesObjectStore, type PlannedPackage, type SoftwarePlan } from "./software-plan";
+import { planTiers, type TierPlan } from "./tiers-plan";
+
+export type { HostStepKind } from "./scripts";
+export type { DriverPlan, PlannedPackage, SoftwarePlan } from "./software-plan";
+export type { TierPlan } from "./tiers-plan";
+
+/** One script on one server, with its flags. */
+export interface HostStep {
+  kind: HostStepKind;
+  /** `gpu-01-base`, `gpu-01-hot`, `gpu-01-object-store`, `gpu-01-driver`. */
+  name: string;
+  script: string;
+  args: string[];
+  revision: string;
+  /** Names of the steps that must be done before. */
+  dependsOn: string[];
+}
+
+/** How a server is reached. The key is a secret and is not here. */
+export interface Connection {
+  host: string;
+  port: number;
+  user: string;
+  hostKey: string;
+  dialTimeoutSeconds: number;
+  bastion?: { host: string; port: number; user: string; hostKey: string };
+}
+
+export interface ServerPlan {
+  name: string;
+  connection: Connection;
+  steps: HostStep[];
+  tiers: TierPlan[];
+  software: SoftwarePlan;
+  /** All packages of all steps. */
+  packages: PlannedPackage[];
+  /** What cannot work as written, and what to do. */
+  problems: string[];
+  notes: string[];
+}
+
+function connectionOf({ ssh }: Environment, server: Server): Connection {
+  const { bastion } = ssh;
+  return {
+    host: server.address,
+    port: server.port ?? ssh.port,
+    user: ssh.user,
+    hostKey: server.hostKey,
+    dialTimeoutSeconds: ssh.dialTimeoutSeconds,
+    ...(bastion === undefined ? {} : { bastion: { host: bastion.address, port: bastion.port, user: bastion.user, hostKey: bastion.hostKey } }),
+  };
+}
+
+function step(kind: HostStepKind, name: string, args: string[], dependsOn: string[]): HostStep {
+  return { kind, name, script: scriptOf(kind), args, revision: revisionOf(kind), dependsOn };
+}
+
+const packageFlags = (packages: readonly PlannedPackage[]): string[] =>
+  packages.flatMap(({ name, version, hold }) => [hold ? "--held-package" : "--package", version === undefined ? name : `${name}=${version}`]);
+
+const yesOrNo = (value: boolean): string => (value ? "yes" : "no");
+
+function baseStep({ site, software }: Environment, server: string, plan: SoftwarePlan, hasGpus: boolean): HostStep {
+  return step("base-environment", `${server}-base`, [
+    "--os", software.os,
+    "--internet-access", yesOrNo(site.internetAccess),
+    ...(site.mirror?.apt === undefined ? [] : ["--apt-mirror", site.mirror.apt]),
+    ...plan.repositories.flatMap((repository) => ["--repository", repository]),
+    ...packageFlags(plan.base),
+    "--cuda-toolkit", hasGpus ? software.cudaToolkit : "none",
+    "--rdma", plan.rdma,
+  ], []);
+}
+
+function tierStep(server: string, tier: TierPlan): HostStep {
+  return step("storage-tier", `${server}-${tier.tier}`, [
+    "--tier", tier.tier,
+    "--level", tier.level,
+    "--chunk-kib", String(tier.chunkKiB),
+    "--data-drives", String(tier.dataDrives),
+    "--mount", tier.mount,
+    "--array-name", tier.arrayName,
+    ...tier.drives.flatMap((id) => ["--drive", id]),
+  ], [`${server}-base`]);
+}
+
+function objectStoreStep(server: string, store: NonNullable<Environment["site"]["objectStore"]>): HostStep {
+  return step("object-store", `${server}-object-store`, ["--endpoint", store.endpoint, "--bucket", store.bucket, "--region", store.region], [`${server}-base`]);
+}
+
+function driverStep(server: string, plan: SoftwarePlan): HostStep[] {
+  const { driver } = plan;
+  if (driver === undefined) return [];
+  return [
+    step("gpu-driver", `${server}-driver`, [
+      "--branch", driver.branch,
+      "--version", driver.version,
+      "--source", driver.source,
+      ...packageFlags(driver.packages),
+      "--fabric-manager", yesOrNo(driver.fabricManager !== false),
+      "--persistence", yesOrNo(driver.persistenceDaemon),
+      ...(driver.containerToolkit === undefined ? [] : ["--container-toolkit", driver.containerToolkit]),
+      "--gpu-count", String(driver.gpuCount),
+      ...(driver.gpuName === undefined ? [] : ["--gpu-name", driver.gpuName]),
+    ], [`${server}-base`]),
+  ];
+}
+
+/**
+ * What is done on one server, as plain data: no secrets, no Outputs, the same on every machine.
+ * @throws Error when the environment has no server of that name.
+ */
+export function planServer(environment: Environment, serverName: string): ServerPlan {
+  const server = Object.hasOwn(environment.servers, serverName) ? environment.servers[serverName] : undefined;
+  if (server === undefined) throw new Error(`the environment has no server ${serverName}`);
+  const tiers = planTiers(serverName, server);
+  const software = planSoftware(environment, serverName, server);
+  const { objectStore } = environment.site;
+  return {
+    name: serverName,
+    connection: connectionOf(environment, server),
+    steps: [
+      baseStep(environment, serverName, software, server.gpus !== undefined),
+      ...tiers.map((tier) => tierStep(serverName, tier)),
+      ...(objectStore !== undefined && usesObjectStore(environment, server) ? [objectStoreStep(serverName, objectStore)] : []),
+      ...driverStep(serverName, software),
+    ],
+    tiers,
+    software,
+    packages: [...software.base, ...(software.driver?.packages ?? [])],
+    problems: software.problems,
+    notes: software.notes,
+  };
+}
+
+/** The command line that runs a step on its server, for a login shell. Users other than root need password-less sudo. */
+export function commandLine(hostStep: HostStep, verb: "check" | "apply", user: string): string {
+  return shellCommand([
+    ...(user === "root" ? [] : ["sudo", "-n"]),
+    "bash", remoteScript(hostStep.kind), verb, "--step", hostStep.name, "--revision", hostStep.revision, ...hostStep.args,
+  ]);
+}

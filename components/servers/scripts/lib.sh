@@ -1,0 +1,266 @@
+# shellcheck shell=bash
+# Common ground of the host scripts; sourced, never run.
+#
+# Each script has two verbs. `check` prints what differs as one JSON document; `apply` mends it, prints its
+# progress on stderr and what it changed as one JSON document on stdout. Neither needs jq or python.
+
+set -Eeuo pipefail
+
+readonly EXIT_DIFFERS=1 EXIT_USAGE=2 EXIT_REFUSED=3 EXIT_FAILED=4
+readonly STATE_FOLDER=/var/lib/rackwright
+readonly LOCK_FILE=/run/rackwright.lock LOCK_SECONDS=3600 LOCK_TIMED_OUT=75
+# shellcheck disable=SC2034 # used by the scripts that install packages
+readonly APT_LOCK_SECONDS=900
+
+# sshd hands non-root logins a PATH without the folders where mdadm, mkfs and blkid live.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+# Messages of tools are read by this program, so they must not be translated.
+export PATH LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
+
+STEP=${0##*/}
+STEP=${STEP%.sh}
+VERB=''
+VALUE=''
+FINDINGS=()
+BLOCKERS=()
+CHANGES=()
+REBOOT_REQUIRED=false
+
+# ---------------------------------------------------------------- messages
+
+log() { printf '%s: %s\n' "$STEP" "$*" >&2; }
+
+usage_error() {
+  printf '%s: %s\n%s\n' "$STEP" "$*" "Run \`bash $0 --help\` for the flags." >&2
+  exit "$EXIT_USAGE"
+}
+
+# Nothing was touched, because touching it might lose data.
+refuse() {
+  local line
+  for line in "$@"; do log "refused: $line"; done
+  exit "$EXIT_REFUSED"
+}
+
+fail() {
+  local line
+  for line in "$@"; do log "failed: $line"; done
+  exit "$EXIT_FAILED"
+}
+
+on_unexpected_error() {
+  local status=$? line=$1 command=$2
+  ((BASH_SUBSHELL == 0)) || exit "$status"
+  log "failed: line $line: \`$command\` ended with status $status; running apply again is safe"
+  exit "$EXIT_FAILED"
+}
+trap 'on_unexpected_error "$LINENO" "$BASH_COMMAND"' ERR
+
+# ---------------------------------------------------------------- JSON
+
+# Prints its argument as a JSON string. Bytes that are no UTF-8 are dropped: they come from drive labels and the like.
+json_string() {
+  local text=$1 escaped='' char code
+  if [[ $text == *[$'\x80'-$'\xff']* ]]; then
+    text=$(printf '%s.' "$text" | iconv -c -f UTF-8 -t UTF-8 2>/dev/null || true)
+    text=${text%.}
+  fi
+  text=${text//\\/\\\\}
+  text=${text//\"/\\\"}
+  if [[ $text == *[$'\x01'-$'\x1f\x7f']* ]]; then
+    while IFS= read -r -n1 -d '' char; do
+      case $char in
+        $'\n') escaped+='\n' ;;
+        $'\r') escaped+='\r' ;;
+        $'\t') escaped+='\t' ;;
+        [$'\x01'-$'\x1f\x7f'])
+          printf -v code '\\u%04x' "'$char"
+          escaped+=$code
+          ;;
+        *) escaped+=$char ;;
+      esac
+    done < <(printf '%s' "$text")
+    text=$escaped
+  fi
+  printf '"%s"' "$text"
+}
+
+join_by_comma() {
+  local IFS=,
+  printf '%s' "$*"
+}
+
+# finding ID MESSAGE MENDABLE: something differs; MENDABLE says whether `apply` would put it right.
+finding() {
+  FINDINGS+=("{\"id\":$(json_string "$1"),\"message\":$(json_string "$2"),\"mendable\":$3}")
+}
+
+# blocker ID MESSAGE: a finding that `apply` cannot mend, and in whose presence it touches nothing.
+blocker() {
+  BLOCKERS+=("$2")
+  finding "$1" "$2" false
+}
+
+# changed TEXT: apply has just done TEXT.
+changed() {
+  log "$1"
+  CHANGES+=("$(json_string "$1")")
+}
+
+report_check() {
+  local ok=true
+  ((${#FINDINGS[@]} == 0)) || ok=false
+  printf '{"step":%s,"ok":%s,"findings":[%s]}\n' "$(json_string "$STEP")" "$ok" "$(join_by_comma "${FINDINGS[@]}")"
+  [[ $ok == true ]] || exit "$EXIT_DIFFERS"
+}
+
+report_apply() {
+  printf '{"step":%s,"changed":[%s],"rebootRequired":%s}\n' "$(json_string "$STEP")" "$(join_by_comma "${CHANGES[@]}")" "$REBOOT_REQUIRED"
+}
+
+# Text from a drive or a tool, fit for a terminal.
+printable() { printf '%s' "${1//[^[:print:]]/?}"; }
+
+# ---------------------------------------------------------------- flags
+
+# flag_value "$@": puts the value that follows a flag into VALUE. No subshell, where a usage error could not end the run.
+flag_value() {
+  (($# >= 2)) || usage_error "$1 needs a value"
+  VALUE=$2
+}
+
+# matching_value REGEX WHAT "$@": flag_value, and the whole value must match REGEX.
+matching_value() {
+  local pattern=$1 what=$2
+  shift 2
+  flag_value "$@"
+  [[ $VALUE =~ ^($pattern)$ ]] || usage_error "$1: must be $what, got '$VALUE'"
+}
+
+# Takes the first argument of the script.
+read_verb() {
+  case ${1:-} in
+    check | apply) VERB=$1 ;;
+    -h | --help | help)
+      usage
+      exit 0
+      ;;
+    '') usage_error 'a verb is needed: check or apply' ;;
+    *) usage_error "unknown verb '$1': must be check or apply" ;;
+  esac
+}
+
+# Flags that all scripts share. Returns 1 when $1 is none of them.
+common_flag() {
+  case $1 in
+    # The revision only makes the command line differ when the script does, so that a new script is run.
+    --revision) matching_value '[0-9a-f]{12}' 'twelve hexadecimal digits' "$@" ;;
+    --step)
+      matching_value '[a-z0-9][a-z0-9-]{0,79}' 'a step name of lower-case letters, digits and hyphens' "$@"
+      STEP=$VALUE
+      ;;
+    *) return 1 ;;
+  esac
+}
+
+# ---------------------------------------------------------------- preconditions
+
+require_root() {
+  [[ $(id -u) == 0 ]] || fail 'must run as root: use root, or a login with password-less sudo'
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Runs the script again under the host's lock. One apply at a time; checks share.
+take_lock() {
+  [[ ${RACKWRIGHT_LOCKED:-} != yes ]] || return 0
+  local mode=-x status=0
+  [[ $VERB == apply ]] || mode=-s
+  RACKWRIGHT_LOCKED=yes flock -o "$mode" -w "$LOCK_SECONDS" -E "$LOCK_TIMED_OUT" "$LOCK_FILE" bash "$0" "$@" || status=$?
+  if ((status == LOCK_TIMED_OUT)); then
+    fail "another run has held $LOCK_FILE for $LOCK_SECONDS s: see \`fuser -v $LOCK_FILE\`"
+  fi
+  exit "$status"
+}
+
+# ---------------------------------------------------------------- files
+
+# Runs a command with its stdout on stderr, for stdout carries one JSON document and nothing else.
+run() {
+  log "+ $*"
+  "$@" >&2
+}
+
+# file_is FILE CONTENT: whether FILE holds exactly CONTENT and a final newline.
+file_is() {
+  [[ -f $1 ]] && [[ $(cat -- "$1" && printf .) == "$2"$'\n.' ]]
+}
+
+# write_file FILE MODE CONTENT: replaces FILE at once, so that a power cut leaves the old or the new one.
+write_file() {
+  local file=$1 mode=$2 content=$3 fresh
+  mkdir -p -- "$(dirname -- "$file")"
+  fresh=$(mktemp -- "$file.XXXXXX")
+  printf '%s\n' "$content" >"$fresh"
+  chmod "$mode" "$fresh"
+  sync "$fresh"
+  mv -f -- "$fresh" "$file"
+  sync "$(dirname -- "$file")"
+}
+
+# ensure_file FILE MODE CONTENT: writes FILE only when it differs. Status 1: it was right already.
+ensure_file() {
+  ! file_is "$1" "$3" || return 1
+  write_file "$1" "$2" "$3"
+  changed "wrote $1"
+}
+
+# expect_file FILE CONTENT ID: a finding when FILE is not as wanted.
+expect_file() {
+  if [[ ! -e $1 ]]; then
+    finding "$3" "$1 is missing" true
+  elif ! file_is "$1" "$2"; then
+    finding "$3" "$1 has other content than wanted" true
+  fi
+}
+
+# marked_line FILE MARKER: the line that follows the comment `# MARKER`, which is how a line of ours is known.
+marked_line() {
+  [[ -f $1 ]] || return 0
+  awk -v marker="# $2" 'found { print; exit } $0 == marker { found = 1 }' "$1"
+}
+
+# set_marked_line FILE MARKER SHAPE LINE: replaces the line of ours, or appends it. SHAPE is text that each line of ours
+# has, so that a neighbour is kept where somebody removed our line and left the comment. Status 1: it was right already.
+set_marked_line() {
+  local file=$1 marker=$2 shape=$3 line=$4 rest='' mode=644
+  [[ $(marked_line "$file" "$marker") != "$line" ]] || return 1
+  if [[ -f $file ]]; then
+    rest=$(awk -v marker="# $marker" -v shape="$shape" '
+      skip { skip = 0; if (index($0, shape)) next }
+      $0 == marker { skip = 1; next }
+      { print }' "$file")
+    mode=$(stat -c %a -- "$file")
+  fi
+  write_file "$file" "$mode" "${rest:+$rest$'\n'}# $marker"$'\n'"$line"
+}
+
+# ---------------------------------------------------------------- initramfs
+
+# The initramfs carries copies of configuration. The mark outlives a power cut between the change and the rebuild.
+initramfs_outdated() {
+  mkdir -p "$STATE_FOLDER"
+  : >"$STATE_FOLDER/initramfs-outdated"
+  sync "$STATE_FOLDER"
+}
+
+refresh_initramfs() {
+  [[ -e $STATE_FOLDER/initramfs-outdated ]] || return 0
+  if have update-initramfs; then
+    run update-initramfs -u
+    changed 'rebuilt the initramfs'
+  else
+    log 'update-initramfs is not installed: rebuild the initramfs by hand if this host has one'
+  fi
+  rm -f "$STATE_FOLDER/initramfs-outdated"
+}

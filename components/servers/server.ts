@@ -1,0 +1,69 @@
+import { remote } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { Drive, Environment, Server as ServerFacts } from "../environment/schema";
+import { BaseEnvironment } from "./base-environment";
+import { remoteConnection, type Credentials } from "./credentials";
+import { GpuDriver } from "./gpu-driver";
+import { ObjectStore } from "./object-store";
+import { planServer, type HostStep, type ServerPlan } from "./plan";
+import { REMOTE_FOLDER, SCRIPTS_FOLDER } from "./scripts";
+import { StorageTier } from "./storage-tier";
+
+export interface ServerArgs {
+  environment: Environment;
+  /** @default - the SSH agent, and no object store */
+  credentials?: Credentials;
+}
+
+/** One bare server made into a GPU host: tools, base environment, storage tiers, driver. */
+export class Server extends pulumi.ComponentResource {
+  readonly plan: ServerPlan;
+
+  constructor(name: string, args: ServerArgs, options?: pulumi.ComponentResourceOptions) {
+    const { environment, credentials = {} } = args;
+    const plan = planServer(environment, name);
+    const facts = environment.servers[name] as ServerFacts;
+    const spec = { name, ...facts };
+    super("rackwright:servers:Server", name, spec, options);
+    this.plan = plan;
+
+    const connection = remoteConnection(plan.connection, credentials);
+    const tools = new remote.CopyToRemote(
+      `${name}-tools`,
+      { connection, source: new pulumi.asset.FileArchive(SCRIPTS_FOLDER), remotePath: REMOTE_FOLDER },
+      { parent: this },
+    );
+    const done = new Map<string, pulumi.Resource>();
+    for (const step of plan.steps) {
+      const before = step.dependsOn.flatMap((other) => done.get(other) ?? []);
+      done.set(step.name, this.register(step, facts, args, { parent: this, dependsOn: [tools, ...before] }, connection, credentials));
+    }
+    this.registerOutputs(spec);
+  }
+
+  private register(step: HostStep, facts: ServerFacts, { environment }: ServerArgs, options: pulumi.ComponentResourceOptions, connection: ReturnType<typeof remoteConnection>, credentials: Credentials): pulumi.Resource {
+    const { software, tiers, name: server } = this.plan;
+    const { os, cudaToolkit } = environment.software;
+    const common = { step, user: this.plan.connection.user, connection };
+    switch (step.kind) {
+      case "base-environment":
+        return new BaseEnvironment(step.name, { ...common, spec: { server, os, cudaToolkit, packages: software.base, repositories: software.repositories, rdma: software.rdma } }, options);
+      case "storage-tier": {
+        const tier = tiers.find((candidate) => `${server}-${candidate.tier}` === step.name);
+        if (tier === undefined) throw new Error(`no tier is planned for the step ${step.name}`);
+        const drives = tier.drives.map((id) => ({ id, ...(facts.drives[id] as Drive) }));
+        return new StorageTier(step.name, { ...common, spec: { ...tier, server, drives } }, options);
+      }
+      case "object-store": {
+        if (environment.site.objectStore === undefined) throw new Error(`no object store is in the environment of the step ${step.name}`);
+        const { objectStoreAccessKeyId: accessKeyId, objectStoreSecretAccessKey: secretAccessKey } = credentials;
+        return new ObjectStore(step.name, { ...common, spec: { server, ...environment.site.objectStore }, ...(accessKeyId === undefined || secretAccessKey === undefined ? {} : { accessKeyId, secretAccessKey }) }, options);
+      }
+      case "gpu-driver": {
+        if (facts.gpus === undefined || software.driver === undefined) throw new Error(`no GPUs are on the server of the step ${step.name}`);
+        const { gpuCount: _count, gpuName: _name, ...driver } = software.driver;
+        return new GpuDriver(step.name, { ...common, spec: { ...driver, server, gpus: facts.gpus, cudaToolkit } }, options);
+      }
+    }
+  }
+}
