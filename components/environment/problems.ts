@@ -24,6 +24,8 @@ export interface Finding extends Omit<Problem, "path" | "line" | "column"> {
 
 const longestShownText = 80;
 const mostShownProblems = 100;
+/** Control characters and those that reverse the direction of text: a terminal would obey them. */
+const unprintable = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 const secretName = /secret|password|passphrase|token|private|credential/i;
 const secretText = /PRIVATE KEY|^[a-z]+:\/\/[^/?#]*@/i;
 
@@ -88,7 +90,7 @@ function line(file: string, problem: Problem): string {
   if (problem.value !== undefined) text += `, got ${given(problem.value)}`;
   if (problem.allowed !== undefined) text += `; allowed: ${problem.allowed}`;
   if (problem.fix !== undefined) text += `. ${problem.fix}`;
-  return text;
+  return text.replace(unprintable, " ");
 }
 
 /** All problems of a file, one a line, in the form that editors and terminals make clickable. */

@@ -42,10 +42,21 @@ const absolutePath = z
   .regex(/^\/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$/, "must be an absolute path of letters, digits, dots, hyphens and underscores")
   .refine((path) => path.split("/").slice(1).every((part) => part !== "" && part !== "." && part !== ".."), "must not contain `..`, `.` or `//`");
 
-/** The environment file ends up in Git and in state: an address with a password in it would too. */
-const webAddress = z
-  .url({ protocol: /^https?$/ })
-  .refine((url) => !/^[a-z]+:\/\/[^/?#]*@/i.test(url), "must not contain a user name or a password");
+/**
+ * Addresses are handed to shell scripts and package managers: only what needs no quoting. The file ends up in Git and in
+ * state, and an address with a password in it would too.
+ */
+function webAddress(characters: RegExp): z.ZodURL {
+  return z
+    .url({ protocol: /^https?$/ })
+    .refine((url) => !/^[a-z]+:\/\/[^/?#]*@/i.test(url), "must not contain a user name or a password")
+    .refine((url) => url.length <= 500 && characters.test(url), "must be at most 500 of the characters that addresses are made of");
+}
+
+const baseAddress = webAddress(/^https?:\/\/[A-Za-z0-9._~:/%[\]-]+$/i);
+const hookAddress = webAddress(/^https?:\/\/[A-Za-z0-9._~:/%[\]?=&+-]+$/i);
+
+const loginName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, "must be a login name");
 
 const positive = z.number().positive();
 const count = z.number().int().min(1);
@@ -75,7 +86,7 @@ const moneyRange = z
 
 const mirror = z
   .strictObject({
-    apt: webAddress.optional().describe("Base URL of the site's apt mirror. The distribution is read from <apt>/ubuntu (or <apt>/debian), NVIDIA's driver and CUDA repository from <apt>/cuda, the container toolkit from <apt>/nvidia-container-toolkit."),
+    apt: baseAddress.optional().describe("Base URL of the site's apt mirror. The distribution is read from <apt>/ubuntu (or <apt>/debian), NVIDIA's driver and CUDA repository from <apt>/cuda, the container toolkit from <apt>/nvidia-container-toolkit."),
     images: z.string().regex(/^[A-Za-z0-9.-]+(:\d+)?(\/[a-z0-9._/-]+)?$/, "must be a registry host with an optional port and path, without a scheme").optional().describe("Registry that holds copies of all container images."),
   })
   .describe("Where packages and images come from at a site without internet.");
@@ -102,9 +113,9 @@ const site = z
     mirror: mirror.optional(),
     objectStore: z
       .strictObject({
-        endpoint: webAddress,
+        endpoint: baseAddress,
         bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "must be a bucket name: 3 to 63 lower-case letters, digits, dots and hyphens"),
-        region: z.string().min(1).default("us-east-1"),
+        region: z.string().regex(/^[A-Za-z0-9-]{1,63}$/, "must be a region name of letters, digits and hyphens").default("us-east-1"),
       })
       .optional()
       .describe("An S3-compatible store on the site as the cold tier. Its keys are the secrets `rackwright:objectStoreAccessKeyId` and `rackwright:objectStoreSecretAccessKey`."),
@@ -113,10 +124,10 @@ const site = z
 
 const ssh = z
   .strictObject({
-    user: z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, "must be a login name").default("root").describe("Any other user than root needs password-less sudo."),
+    user: loginName.default("root").describe("Any other user than root needs password-less sudo."),
     port: port.default(22),
     dialTimeoutSeconds: count.max(600).default(15),
-    bastion: z.strictObject({ address: hostAddress, port: port.default(22), user: z.string().min(1).default("root"), hostKey }).optional().describe("Jump host through which all servers are reached."),
+    bastion: z.strictObject({ address: hostAddress, port: port.default(22), user: loginName.default("root"), hostKey }).optional().describe("Jump host through which all servers are reached."),
   })
   .describe("How servers are reached. Authentication is by SSH agent (SSH_AUTH_SOCK) or by the secret `rackwright:sshPrivateKey`.");
 
@@ -242,7 +253,7 @@ const monitoring = z
       })
       .prefault({}),
     receivers: z.record(name, z.discriminatedUnion("kind", [
-      z.strictObject({ kind: z.literal("webhook"), url: webAddress }),
+      z.strictObject({ kind: z.literal("webhook"), url: hookAddress }),
       z.strictObject({ kind: z.literal("email"), to: z.email() }),
     ])).default({}),
   })
