@@ -8,7 +8,7 @@ const settings = {
 export const arrayDrivesAlike = rule<StorageTierSpec, typeof settings>({
   name: "array-drives-alike",
   title: "An array of drives that are alike",
-  description: "The drives of an array should be of one kind and of about one capacity, for the slowest sets the speed and the smallest sets the size.",
+  description: "The drives of an array should be of one kind and of about one capacity, for the slowest sets the speed and the smallest what is used of the others.",
   section: "facts 8",
   severity: "medium",
   enforcementLevel: "advisory",
@@ -26,7 +26,9 @@ export const arrayDrivesAlike = rule<StorageTierSpec, typeof settings>({
     const smallest = Math.min(...capacities);
     const largest = Math.max(...capacities);
     if (largest > smallest * (1 + capacityDifferencePercent / 100)) {
-      report({ at, problem: `members of ${smallest} GB and ${largest} GB: all are used as ${smallest} GB`, limit: `a difference of ${capacityDifferencePercent} % at most`, remedy: "use drives of one capacity for this tier" });
+      // A RAID 0 uses the rest of its larger members too, striped over those alone.
+      const consequence = spec.level === "raid0" ? `past the first ${smallest} GB of each it runs on fewer drives` : `all are used as ${smallest} GB`;
+      report({ at, problem: `members of ${smallest} GB and ${largest} GB: ${consequence}`, limit: `a difference of ${capacityDifferencePercent} % at most`, remedy: "use drives of one capacity for this tier" });
     }
   },
 });

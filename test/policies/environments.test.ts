@@ -1,68 +1,25 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
-import { listEnvironments, loadStackFile } from "../../components/environment";
-import type { Environment } from "../../components/environment";
-import { Site } from "../../components/site";
-import { rules } from "../../policies/all";
-import { analyze } from "./analyze";
+import { listEnvironments, loadStackFile, parseEnvironment, type Environment } from "../../components/environment";
+import { violations } from "./program";
 
 const stacks = join(__dirname, "../../stacks");
+const recordings = join(__dirname, "recorded");
 
-function load(name: string): Environment {
+function shipped(name: string): Environment {
   const stack = loadStackFile(join(stacks, `Pulumi.${name}.yaml`));
   if (!stack.ok) throw new Error(`${name}: ${JSON.stringify(stack.problems)}`);
   return stack.environment;
 }
 
-const secretSignature = "4dabf18193072939515e22adb298388d";
-
-/** Mocks hand secrets over in their wire form; policies see what is in them. */
-function revealed(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(revealed);
-  if (typeof value !== "object" || value === null) return value;
-  if (secretSignature in value && "value" in value) return revealed(value.value);
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, revealed(inner)]));
-}
-
-/** What the program registers for an environment, as resource policies see it. */
-async function registered(name: string): Promise<{ type: string; name: string; spec: object }[]> {
-  const resources: { type: string; name: string; spec: object }[] = [];
-  await pulumi.runtime.setMocks(
-    {
-      newResource: ({ type, name, inputs }) => {
-        resources.push({ type, name, spec: revealed(inputs) as object });
-        return { id: `${name}-id`, state: inputs as Record<string, unknown> };
-      },
-      call: () => ({}),
-    },
-    "rackwright",
-    name,
-    true,
-  );
-  new Site(name, { environment: load(name) });
-  await pulumi.runtime.disconnect();
-  return resources;
-}
-
-/** `level rule: place`, of every finding, each once. */
-async function findings(name: string): Promise<string[]> {
-  const found = new Set<string>();
-  for (const { type, name: resource, spec } of await registered(name)) {
-    for (const rule of rules.filter(({ types }) => types.includes(type))) {
-      for (const message of analyze(rule, spec, { type, name: resource })) found.add(`${rule.enforcementLevel} ${rule.name}: ${message.slice(0, message.indexOf(": "))}`);
-    }
-  }
-  return [...found].sort();
-}
-
 /** What the guide's own choices earn. Nothing else may be found, and nothing mandatory. */
 const earned: Record<string, string[]> = {
   // GeForce cards have no ECC (guide 2.1).
-  "dev-test": ["advisory gpu-with-ecc: servers.gpu-01.gpus.model"],
+  "dev-test": ["advisory gpu-with-ecc gpu-01"],
   "sme-production": [],
   // Liquid cooling that has not reached the guide's 1.1 (guide 7).
-  "large-cluster": ["advisory liquid-cooling-pue: site.power.pue"],
+  "large-cluster": ["advisory liquid-cooling-pue large-cluster"],
   "medical-imaging": [],
   "quality-inspection": [],
   edge: [],
@@ -74,6 +31,40 @@ describe("the shipped environments", () => {
   });
 
   it.each(Object.entries(earned))("%s earns exactly its advice", async (name, expected) => {
-    expect(await findings(name)).toEqual(expected);
+    const found = await violations(name, shipped(name));
+    expect(found.map(({ rule, resource }) => `${rule.enforcementLevel} ${rule.name} ${resource.name}`).sort()).toEqual(expected);
+  });
+});
+
+interface Recording {
+  made: string;
+  /** Absent: the shipped environment of that name. */
+  environment?: unknown;
+  violations: { level: string; severity: string; rule: string; type: string; resource: string; message: string }[];
+}
+
+function recorded(name: string): Recording & { parsed: Environment } {
+  const recording = JSON.parse(readFileSync(join(recordings, `${name}.json`), "utf8")) as Recording;
+  if (recording.environment === undefined) return { ...recording, parsed: shipped(name) };
+  const parsed = parseEnvironment(recording.environment);
+  if (!parsed.ok) throw new Error(`${name}: ${JSON.stringify(parsed.problems)}`);
+  return { ...recording, parsed: parsed.environment };
+}
+
+const names = readdirSync(recordings).map((file) => file.replace(/\.json$/, ""));
+
+describe("violations recorded with the Pulumi CLI", () => {
+  it("cover every shipped environment and say how they were made", () => {
+    expect(names).toEqual(expect.arrayContaining(Object.keys(earned)));
+    for (const name of names) expect(recorded(name).made).toMatch(/^The policy events of .*pulumi preview/);
+  });
+
+  it.each(names)("%s: the same violations here", async (name) => {
+    const recording = recorded(name);
+    const found = (await violations(name, recording.parsed)).map(({ rule, resource, message }) => ({
+      level: rule.enforcementLevel, severity: rule.severity, rule: rule.name, type: resource.type, resource: resource.name, message,
+    }));
+    const inOrder = (list: Recording["violations"]) => list.map((violation) => JSON.stringify(violation)).sort();
+    expect(inOrder(found)).toEqual(inOrder(recording.violations));
   });
 });

@@ -146,9 +146,11 @@ describe("array-drives-alike", () => {
     expectViolations(analyze(arrayDrivesAlike, spec), { at: "servers.gpu-01.tiers.warm.drives", says: ["nvme and sata-ssd", "slowest"], allowed: "drives of one kind" });
   });
 
-  it("objects to a larger member, for the smallest sets the size", () => {
+  it("objects to a larger member and tells what becomes of the rest of it", () => {
     const spec = broken(tierSpec("hot"), (spec) => spec.drives.push(drive("nvme", "large_1", 7680)));
-    expectViolations(analyze(arrayDrivesAlike, spec), { at: "servers.gpu-01.tiers.hot.drives", says: ["3840 GB and 7680 GB"], allowed: "a difference of 5 % at most" });
+    const expected = { at: "servers.gpu-01.tiers.hot.drives", allowed: "a difference of 5 % at most" };
+    expectViolations(analyze(arrayDrivesAlike, spec), { ...expected, says: ["3840 GB and 7680 GB", "fewer drives"] });
+    expectViolations(analyze(arrayDrivesAlike, { ...spec, level: "raid10" }), { ...expected, says: ["3840 GB and 7680 GB", "all are used as 3840 GB"] });
   });
 
   it("allows exactly the difference that is set, and no more", () => {
