@@ -9,6 +9,8 @@ type JsonMap = { [key: string]: Json };
 export interface SecretCodec {
   write(value: Json, path: string): Json;
   read(encoded: JsonMap, path: string): Secret;
+  /** Write references to resources as their id or URN alone. @default false */
+  flatReferences?: boolean;
 }
 
 /** Secrets as they travel between the engine, the program and the policy pack. */
@@ -16,6 +18,9 @@ export const wireSecrets: SecretCodec = {
   write: (value) => ({ [SIGNATURE]: SECRET, value }),
   read: (encoded) => secret(decode(encoded["value"] ?? null, wireSecrets)),
 };
+
+/** As on the wire, for the policy pack, which knows no references to resources. */
+export const policySecrets: SecretCodec = { ...wireSecrets, flatReferences: true };
 
 /** Secrets as events show them. */
 export const maskedSecrets: SecretCodec = {
@@ -54,6 +59,7 @@ function encodeMarker(value: Marker, secrets: SecretCodec, path: string): Json {
     return { [SIGNATURE]: ARCHIVE, hash: value.hash, ...source };
   }
   if (value instanceof ResourceReference) {
+    if (secrets.flatReferences === true) return encode(value.id ?? value.urn, secrets, path);
     const reference = { [SIGNATURE]: RESOURCE, urn: value.urn, packageVersion: value.packageVersion };
     if (value.id === undefined) return reference;
     return { ...reference, id: value.id === UNKNOWN ? "" : encode(value.id, secrets, path) };

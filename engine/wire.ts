@@ -1,5 +1,5 @@
 import { ListValue, NullValue, Struct, Value as WireValue } from "google-protobuf/google/protobuf/struct_pb";
-import { decodeMap, encodeMap, wireSecrets } from "./encoding";
+import { decodeMap, encodeMap, policySecrets, wireSecrets } from "./encoding";
 import type { Json } from "./encoding";
 import type { PropertyMap } from "./values";
 
@@ -59,4 +59,8 @@ export function unmarshal(struct: Struct | undefined): PropertyMap {
 
 export function marshal(map: PropertyMap): Struct {
   return jsonToStruct(encodeMap(map, wireSecrets));
+}
+
+export function marshalForPolicies(map: PropertyMap): Struct {
+  return jsonToStruct(encodeMap(map, policySecrets));
 }

@@ -37,6 +37,8 @@ export interface DiffResult {
   changedKeys: string[];
   /** The old resource has to be gone before the new one can be made. */
   deleteBeforeReplace: boolean;
+  /** Property path of each change, for `replaceOnChanges` and for display; computed from the inputs where absent. */
+  detailedDiff?: Record<string, "add" | "delete" | "update">;
 }
 
 /** Severity and text of a line for the user; the engine masks known secret values before anybody sees it. */
@@ -98,6 +100,8 @@ export interface Provider {
   readonly package: string;
   /** Version of the Pulumi plugin whose behaviour it follows: its state is handed over to that plugin. */
   readonly version: string;
+  /** What the plugin itself adds to the inputs of its provider resource in state. @default - nothing */
+  readonly providerInputs?: Inputs;
   supports(type: string): boolean;
   check(request: CheckRequest): Promise<{ inputs: Inputs; failures: CheckFailure[] }>;
   diff(request: DiffRequest): Promise<DiffResult>;
@@ -106,4 +110,6 @@ export interface Provider {
   delete(request: DeleteRequest): Promise<void>;
   /** Undefined when the resource is gone. */
   read(request: ReadRequest): Promise<{ id: string; inputs: Inputs; outputs: Outputs } | undefined>;
+  /** Called once at the end of a run. */
+  close?(): void;
 }

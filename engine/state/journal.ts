@@ -10,6 +10,7 @@ export type Entry =
   | { kind: "salt"; salt: string }
   | { kind: "put"; resource: RawResource; over?: string }
   | { kind: "remove"; key: string }
+  | { kind: "rename"; from: string; to: string }
   | { kind: "begin"; step: number; operation: RawOperation }
   | { kind: "end"; step: number }
   | { kind: "folded"; state: string };
@@ -84,6 +85,7 @@ export function replay(
   for (const entry of entries) {
     if (entry.kind === "put") list.put(entry.resource, entry.over);
     else if (entry.kind === "remove") list.remove(entry.key);
+    else if (entry.kind === "rename") list.rename(entry.from, entry.to);
     else if (entry.kind === "begin") begun.set(entry.step, entry.operation);
     else if (entry.kind === "end") begun.delete(entry.step);
   }

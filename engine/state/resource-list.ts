@@ -17,6 +17,7 @@ export function keyOf(resource: Listed): string {
 /** The resources of a stack, in an order in which everything stands after what it depends on. */
 export class ResourceList<T extends Listed> {
   private readonly entries = new Map<string, T>();
+  private readonly renamed = new Map<string, string>();
 
   constructor(resources: Iterable<T>) {
     for (const resource of resources) this.put(resource);
@@ -37,12 +38,20 @@ export class ResourceList<T extends Listed> {
     this.entries.delete(key);
   }
 
+  /** Notes that a resource has a new URN: `sorted` makes all that refer to the old one refer to the new one. */
+  rename(from: string, to: string): void {
+    this.renamed.set(from, to);
+  }
+
   values(): Iterable<T> {
     return this.entries.values();
   }
 
   /** In dependency order; otherwise as they were put. */
   sorted(): T[] {
+    if (this.renamed.size > 0) {
+      for (const [key, resource] of this.entries) this.entries.set(key, withUrns(resource, this.renamed));
+    }
     const result: T[] = [];
     const seen = new Set<T>();
     const byUrn = new Map<string, T>();
@@ -76,4 +85,23 @@ export function dependenciesOf(resource: Listed): string[] {
 /** The URN in a provider reference `<urn>::<id>`. */
 export function providerUrn(reference: string): string {
   return reference.slice(0, reference.lastIndexOf("::"));
+}
+
+function withUrns<T extends Listed>(resource: T, renamed: Map<string, string>): T {
+  const current = (urn: string): string => renamed.get(urn) ?? urn;
+  const { parent, provider, deletedWith, propertyDependencies } = resource;
+  return {
+    ...resource,
+    ...(parent === undefined ? {} : { parent: current(parent) }),
+    ...(provider === undefined ? {} : { provider: provider.replace(providerUrn(provider), current) }),
+    ...(deletedWith === undefined ? {} : { deletedWith: current(deletedWith) }),
+    ...(resource.dependencies === undefined ? {} : { dependencies: resource.dependencies.map(current) }),
+    ...(propertyDependencies === undefined
+      ? {}
+      : {
+          propertyDependencies: Object.fromEntries(
+            Object.entries(propertyDependencies).map(([key, urns]) => [key, (urns ?? []).map(current)]),
+          ),
+        }),
+  };
 }

@@ -158,6 +158,12 @@ export class StateStore {
     this.journal.append(over === undefined ? { kind: "put", resource: raw } : { kind: "put", resource: raw, over });
   }
 
+  /** The resource of one URN goes on under another; what refers to it follows. */
+  rename(from: string, to: string): void {
+    this.list.rename(from, to);
+    this.journal.append({ kind: "rename", from, to });
+  }
+
   remove(resource: ResourceState): void {
     this.changed = true;
     this.list.remove(keyOf(resource));

@@ -1,0 +1,288 @@
+import { Aliases } from "./aliases";
+import { deleteAll, deleterOf } from "./deletes";
+import { dependentReplacements, differenceOf } from "./difference";
+import type { Goal, ResourceState, Snapshot } from "./model";
+import { Stopped } from "./monitor";
+import type { ProgramCalls, Registered } from "./monitor";
+import { ignoreChanges } from "./paths";
+import type { PolicyChecks } from "./policy-check";
+import type { PolicySubject } from "./policy-pack";
+import type { Provider } from "./providers/provider";
+import type { Run } from "./run";
+import { newState, providerGoal, registeredOf } from "./states";
+import { UNKNOWN_TEXT } from "./signatures";
+import { providerUrn } from "./state/resource-list";
+import { Steps } from "./steps";
+import type { Difference } from "./steps";
+import { isProviderType, makeUrn, packageOf, stackUrn } from "./urn";
+import { containsUnknown, sameValue } from "./values";
+import type { PropertyMap } from "./values";
+
+/** One registration on its way. */
+interface Registration {
+  goal: Goal;
+  urn: string;
+  old?: ResourceState;
+  next: ResourceState;
+  provider?: Provider;
+}
+
+/** A failure that has been reported with everything the user needs. */
+class Reported extends Error {}
+
+/** Turns what the program registers into steps, and deletes what it no longer registers. */
+export class Deployment implements ProgramCalls {
+  private readonly steps: Steps;
+  private readonly aliases: Aliases;
+  private readonly olds = new Map<string, ResourceState>();
+  private readonly news = new Map<string, { state: ResourceState; goal: Goal; old?: ResourceState }>();
+  /** URNs that failed or were left out because of one that did. */
+  private readonly failed = new Set<string>();
+  private readonly registered = new Map<string, Promise<Registered>>();
+  private readonly replaced = new Set<string>();
+  /** Deleted before they were registered, because of something they depend on. */
+  private readonly deletedFirst = new Set<string>();
+  private readonly condemned: ResourceState[] = [];
+  private turn: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly run: Run,
+    private readonly snapshot: Snapshot,
+    private readonly policies: PolicyChecks | undefined,
+    private readonly forceReplace: ReadonlySet<string>,
+  ) {
+    this.steps = new Steps(run);
+    for (const state of snapshot.resources) if (state.delete !== true) this.olds.set(state.urn, state);
+    this.aliases = new Aliases(this.olds, run.stack, run.project);
+  }
+
+  get rootUrn(): string {
+    return stackUrn(this.run.stack, this.run.project);
+  }
+
+  /** Outputs of the stack. */
+  get outputs(): PropertyMap {
+    return this.news.get(this.rootUrn)?.state.outputs ?? {};
+  }
+
+  log(...[severity, message, urn]: Parameters<ProgramCalls["log"]>): void {
+    if (severity === "error") this.run.failed = true;
+    this.run.events.log(severity, message, urn);
+  }
+
+  requirePackage(name: string): void {
+    this.run.providers.forPackage(name);
+  }
+
+  async register(goal: Goal): Promise<Registered> {
+    return this.once(goal, (urn) => this.process(urn, goal));
+  }
+
+  async read(goal: Goal, id: string): Promise<Registered> {
+    return this.once(goal, async (urn) => {
+      const provider = this.run.providers.forType(goal.type);
+      const next = newState(goal, urn, await this.providerReference(goal));
+      next.external = true;
+      if (containsUnknown(goal.inputs)) return registeredOf(next);
+      await this.steps.read(provider, next, id);
+      this.news.set(urn, { state: next, goal });
+      return registeredOf(next);
+    });
+  }
+
+  registerOutputs(urn: string, outputs: PropertyMap): void {
+    const entry = this.news.get(urn);
+    if (entry === undefined) throw new Error(`outputs were registered for ${urn}, which has not been registered`);
+    this.run.mask.learn(outputs);
+    const { state, old } = entry;
+    const changed = !sameValue(state.outputs, outputs);
+    const op = old === undefined ? "create" : sameValue(old.inputs, state.inputs) ? "same" : "update";
+    state.outputs = outputs;
+    if (changed) this.run.record((store) => { store.put(state); });
+    const step = old === undefined ? { op, new: state } as const : { op, old, new: state } as const;
+    this.run.described(step);
+  }
+
+  /** Waits for what the program has begun, judges the stack and deletes what is no longer wanted. */
+  async finish(): Promise<void> {
+    await Promise.allSettled(this.registered.values());
+    if (this.run.failed || this.run.stopped) return;
+    await this.policies?.stack([...this.news.values()].map(({ state, goal }) => this.subject(state, goal, state.outputs)), this.rootUrn);
+    if (this.run.violated && !this.run.preview) return;
+    const gone = this.snapshot.resources.filter((state) => this.isGone(state));
+    const urns = new Set(gone.filter((state) => state.delete !== true).map(({ urn }) => urn));
+    await deleteAll(this.run, this.steps, [...gone, ...this.condemned], urns);
+  }
+
+  private isGone(state: ResourceState): boolean {
+    if (state.delete === true) return true;
+    return !this.registered.has(state.urn) && !this.aliases.isClaimed(state.urn);
+  }
+
+  /** Answers each URN once; a failure becomes an answer that lets the program go on with what does not depend on it. */
+  private async once(goal: Goal, work: (urn: string) => Promise<Registered>): Promise<Registered> {
+    this.run.throwIfStopped();
+    const urn = makeUrn(this.run.stack, this.run.project, goal.parent, goal.type, goal.name);
+    if (this.registered.has(urn)) {
+      this.run.fail(`two resources have the URN ${urn}; give one of them another name`, urn);
+      throw new Error(`duplicate resource URN ${urn}`);
+    }
+    const result = this.guarded(urn, goal, work);
+    this.registered.set(urn, result);
+    return result;
+  }
+
+  private async guarded(urn: string, goal: Goal, work: (urn: string) => Promise<Registered>): Promise<Registered> {
+    try {
+      this.run.mask.learn(goal.inputs);
+      if (this.dependsOnFailure(goal)) {
+        this.failed.add(urn);
+        return { urn, id: "", outputs: {}, result: "skip" };
+      }
+      return await work(urn);
+    } catch (error) {
+      this.failed.add(urn);
+      if (error instanceof Stopped) throw error;
+      if (!(error instanceof Reported)) this.run.fail(error instanceof Error ? error.message : String(error), urn);
+      return { urn, id: "", outputs: {}, result: "fail" };
+    }
+  }
+
+  private dependsOnFailure(goal: Goal): boolean {
+    const urns = [goal.parent, goal.deletedWith, ...goal.dependencies, ...Object.values(goal.propertyDependencies).flat()];
+    return urns.some((urn) => this.failed.has(urn));
+  }
+
+  private async process(urn: string, goal: Goal): Promise<Registered> {
+    const provider = goal.custom ? this.run.providers.forType(goal.type) : undefined;
+    const found = this.aliases.find(urn, goal);
+    const old = found?.old;
+    if (found?.alias !== undefined) {
+      const { alias } = found;
+      this.run.record((store) => { store.rename(alias, urn); });
+    }
+    const next = newState(goal, urn, await this.providerReference(goal));
+    const registration: Registration = {
+      goal, urn, next, ...(old === undefined ? {} : { old }), ...(provider === undefined ? {} : { provider }),
+    };
+    await this.check(registration);
+    await this.judge(registration, found?.alias);
+    await this.inTurn(() => this.decide(registration));
+    this.news.set(urn, { state: next, goal, ...(old === undefined ? {} : { old }) });
+    return registeredOf(next);
+  }
+
+  /** `<urn>::<id>` of the provider; registers the default provider of the package and version on first use. */
+  private async providerReference(goal: Goal): Promise<string> {
+    if (!goal.custom || isProviderType(goal.type) || goal.provider !== "") return goal.provider;
+    const provider = this.run.providers.forPackage(packageOf(goal.type));
+    const wanted = providerGoal(provider, goal.version);
+    const urn = makeUrn(this.run.stack, this.run.project, "", wanted.type, wanted.name);
+    const { id } = await (this.registered.get(urn) ?? this.register(wanted));
+    return `${urn}::${id === "" ? UNKNOWN_TEXT : id}`;
+  }
+
+  private async check({ goal, urn, old, next, provider }: Registration): Promise<void> {
+    const fresh = old === undefined || old.external === true || this.deletedFirst.has(urn) || this.forceReplace.has(urn);
+    if (!fresh && goal.ignoreChanges.length > 0) {
+      const kept = ignoreChanges(next.inputs, old.inputs, goal.ignoreChanges);
+      next.inputs = kept.inputs;
+      if (kept.unmatched.length > 0) {
+        const paths = kept.unmatched.map((path) => `"${path}"`).join(", ");
+        this.run.events.log("info", `cannot ignore changes in added or removed elements of the path: ${paths}`, urn);
+      }
+    }
+    if (provider === undefined) return;
+    const { inputs, failures } = await provider.check({
+      urn, type: goal.type, news: next.inputs, ...(fresh ? {} : { olds: old.inputs }),
+    });
+    next.inputs = inputs;
+    if (failures.length === 0) return;
+    for (const { property, reason } of failures) {
+      this.run.fail(`${goal.type} "${goal.name}"${property === "" ? "" : `: ${property}`}: ${reason}`, urn);
+    }
+    throw new Reported();
+  }
+
+  private subject(state: ResourceState, goal: Goal, properties: PropertyMap, alias?: string): PolicySubject {
+    const provider = state.provider === undefined ? undefined : this.news.get(providerUrn(state.provider));
+    return {
+      state, properties, ignoreChanges: goal.ignoreChanges, aliases: alias === undefined ? [] : [alias],
+      ...(goal.deleteBeforeReplace === undefined ? {} : { deleteBeforeReplace: goal.deleteBeforeReplace }),
+      ...(provider === undefined ? {} : { provider: provider.state }),
+    };
+  }
+
+  private async judge({ goal, next }: Registration, alias: string | undefined): Promise<void> {
+    if (this.policies === undefined) return;
+    const { inputs, forbidden } = await this.policies.resource(this.subject(next, goal, next.inputs, alias));
+    next.inputs = inputs;
+    if (!forbidden || this.run.preview) return;
+    this.run.stop(`${next.urn} violates a mandatory policy; nothing more is changed`);
+    throw new Reported();
+  }
+
+  /** Decisions are made one after another: what is deleted first for the sake of one is known to the next. */
+  private async inTurn(decide: () => Promise<() => Promise<void>>): Promise<void> {
+    const before = this.turn;
+    let pass = (): void => undefined;
+    this.turn = new Promise((resolve) => { pass = resolve; });
+    await before;
+    let step: () => Promise<void>;
+    try {
+      this.run.throwIfStopped();
+      step = await decide();
+    } finally {
+      pass();
+    }
+    await step();
+  }
+
+  private async decide({ goal, urn, old, next, provider }: Registration): Promise<() => Promise<void>> {
+    if (old === undefined) return () => this.steps.create(provider, next);
+    if (old.external === true) return () => this.steps.create(provider, next, old);
+    if (this.deletedFirst.has(urn)) {
+      this.replaced.add(urn);
+      const difference: Difference = { changed: true, replace: true, deleteBeforeReplace: true, keys: [], diffs: [] };
+      return async () => { await this.steps.replace(provider, old, next, difference, false); };
+    }
+    const difference = await differenceOf(provider, old, next, goal, {
+      replace: this.forceReplace.has(urn),
+      deletedWithReplaced: this.replaced.has(goal.deletedWith),
+    });
+    if (!difference.changed) return () => { this.steps.same(old, next); return Promise.resolve(); };
+    if (!difference.replace) return () => this.steps.update(provider, old, next, difference);
+    if (old.protect === true && next.protect === true) {
+      this.run.fail(`${urn} is protected and would be replaced; set protect to false in the program to let it be`, urn);
+      if (!this.run.preview) throw new Reported();
+    }
+    this.replaced.add(urn);
+    const deleteFirst = goal.deleteBeforeReplace ?? difference.deleteBeforeReplace;
+    if (!deleteFirst && old.pendingReplacement !== true) {
+      return async () => {
+        const condemned = await this.steps.replace(provider, old, next, difference, true);
+        if (condemned !== undefined) this.condemned.push(condemned);
+      };
+    }
+    const dependents = deleteFirst ? await this.dependentsToDelete(old) : [];
+    return async () => {
+      for (const dependent of dependents) await this.steps.delete(deleterOf(dependent, this.run.providers), dependent, "delete-replaced", true);
+      if (old.pendingReplacement !== true) await this.steps.delete(deleterOf(old, this.run.providers), old, "delete-replaced", true);
+      await this.steps.replace(provider, old, next, difference, false);
+    };
+  }
+
+  /** What has to go before `root` can go, in the order of deletion; marked, so that its registration makes it anew. */
+  private async dependentsToDelete(root: ResourceState): Promise<ResourceState[]> {
+    const candidates = this.snapshot.resources.filter((state) => state.delete !== true && !this.registered.has(state.urn));
+    const dependents = await dependentReplacements(root, candidates, (state) => deleterOf(state, this.run.providers));
+    const blocked = dependents.filter((state) => state.protect === true);
+    for (const { urn } of blocked) {
+      this.run.fail(`${urn} is protected, and would have to be deleted to replace ${root.urn}; set its protect to false first`, urn);
+    }
+    if (blocked.length > 0) throw new Reported();
+    const result = dependents.filter((state) => !this.deletedFirst.has(state.urn)).reverse();
+    for (const { urn } of result) this.deletedFirst.add(urn);
+    return result;
+  }
+}
