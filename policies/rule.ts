@@ -43,7 +43,7 @@ interface Definition<Spec, S extends Record<string, Setting>> {
   /** Type tokens of the resources whose spec is checked. */
   types: readonly [string, ...string[]];
   settings?: S;
-  check(spec: Spec, settings: Values<S>, report: (violation: Violation) => void, name: string): void;
+  check: (spec: Spec, settings: Values<S>, report: (violation: Violation) => void, name: string) => void;
 }
 
 /** A rule as a Pulumi policy, with what its documentation needs. */
@@ -67,6 +67,7 @@ function settingProblem(value: unknown, setting: Setting): string | undefined {
   const array = setting.type === "array";
   const right = array ? Array.isArray(value) && value.every((item) => typeof item === "string") : typeof value === typeof setting.default;
   if (!right) return array ? "a list of strings" : `a ${typeof setting.default}`;
+  if (setting.type === "integer" && !Number.isInteger(value)) return "a whole number";
   if (setting.pattern !== undefined && typeof value === "string" && !new RegExp(setting.pattern).test(value)) return `a match of ${setting.pattern}`;
   if (typeof value === "number" && setting.minimum !== undefined && value < setting.minimum) return `at least ${setting.minimum}`;
   if (typeof value === "number" && setting.maximum !== undefined && value > setting.maximum) return `at most ${setting.maximum}`;
@@ -86,7 +87,7 @@ function whyUnchecked(error: unknown): string | undefined {
  * say so at advisory level and let the preview pass), hardware that the catalog does not have, a setting of the wrong type.
  */
 export function rule<Spec, S extends Record<string, Setting> = Record<string, Setting>>(definition: Definition<Spec, S>): Rule {
-  const { types, title, section, settings: declared, ...policy } = definition;
+  const { types, title, section, settings: declared, check, ...policy } = definition;
   const settings: Record<string, Setting> = declared ?? {};
 
   const validateResource: ResourceValidationPolicy["validateResource"] = (args, reportViolation) => {
@@ -110,7 +111,7 @@ export function rule<Spec, S extends Record<string, Setting> = Record<string, Se
       return;
     }
     try {
-      definition.check(args.props as Spec, values as Values<S>, (violation) => reportViolation(message(violation)), args.name);
+      check(args.props as Spec, values as Values<S>, (violation) => reportViolation(message(violation)), args.name);
     } catch (error) {
       const reason = whyUnchecked(error);
       if (reason === undefined) throw error;

@@ -81,6 +81,7 @@ describe.each(rules.map((rule) => [rule.name, rule] as const))("%s", (_name, rul
     for (const [key, setting] of Object.entries(rule.settings)) {
       expect(config({ [key]: setting.default })).toEqual([]);
       expect(config({ [key]: wrong[setting.type] })).toEqual([expect.stringContaining(`${rule.name}.${key}: the setting is ${JSON.stringify(wrong[setting.type])}`)]);
+      if (setting.type === "integer") expect(config({ [key]: 8.5 })).toEqual([expect.stringContaining("Allowed: a whole number")]);
       if (setting.minimum !== undefined) expect(config({ [key]: setting.minimum - 1 })).toEqual([expect.stringContaining(`Allowed: at least ${setting.minimum}`)]);
       if (setting.maximum !== undefined) expect(config({ [key]: setting.maximum + 1 })).toEqual([expect.stringContaining(`Allowed: at most ${setting.maximum}`)]);
     }
