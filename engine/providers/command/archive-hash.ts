@@ -30,7 +30,7 @@ function octal(value: number, width: number): string {
 /** A ustar header as Go's archive/tar writes it; Pulumi's archive hash is a hash over exactly these bytes. */
 function headerBlock({ name, prefix = "", size, mode, type }: Header): Buffer {
   const block = Buffer.alloc(BLOCK);
-  block.write(name.slice(0, NAME_BYTES), 0, "latin1");
+  block.write(name.length > NAME_BYTES ? name.slice(0, NAME_BYTES).replace(/\/+$/, "") : name, 0, "latin1");
   block.write(octal(mode, 8), 100, "latin1");
   block.write(octal(0, 8), 108, "latin1");
   block.write(octal(0, 8), 116, "latin1");
@@ -39,8 +39,10 @@ function headerBlock({ name, prefix = "", size, mode, type }: Header): Buffer {
   block.write(" ".repeat(8), 148, "latin1");
   block.write(type, 156, "latin1");
   block.write("ustar\x0000", 257, "latin1");
-  block.write(octal(0, 8), 329, "latin1");
-  block.write(octal(0, 8), 337, "latin1");
+  if (type === "0") {
+    block.write(octal(0, 8), 329, "latin1");
+    block.write(octal(0, 8), 337, "latin1");
+  }
   block.write(prefix, 345, "latin1");
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
@@ -87,7 +89,7 @@ function headers(member: string, size: number): Buffer[] {
   const body = Buffer.concat(records);
   const paxName = asciiOnly(posix.join(posix.dirname(member), "PaxHeaders.0", posix.basename(member)));
   return [
-    headerBlock({ name: paxName.slice(0, NAME_BYTES), size: body.length, mode: 0, type: "x" }),
+    headerBlock({ name: paxName, size: body.length, mode: 0, type: "x" }),
     body,
     padding(body.length),
     headerBlock({ name: asciiOnly(member), size: size > LARGEST_OCTAL_SIZE ? 0 : size, mode: 0o600, type: "0" }),

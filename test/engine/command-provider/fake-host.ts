@@ -40,7 +40,7 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
 
   // ssh2's server has no event for a signal to a running command; its account of what came in has it.
   const debug = (message: string): void => {
-    const name = /^Inbound: CHANNEL_REQUEST \(r:\d+, signal: (\w+)\)/.exec(message)?.[1];
+    const name = /Inbound: CHANNEL_REQUEST \(r:\d+, signal: (\w+)\)/.exec(message)?.[1];
     if (name !== undefined) signals.push(name);
   };
   const server = new Server({ hostKeys: [options.hostKey.privateKey], debug }, (connection) => {
