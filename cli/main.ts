@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
 import { CliError, exitCodes } from "./exit";
 import type { ExitCode } from "./exit";
@@ -14,13 +15,14 @@ Exit codes:
   3  a server, a package source or a needed program could not be reached
 `;
 
-/** Commands load what they need when they run, so that --help and a typo answer at once. */
+/** Commands are loaded when they run, so that --help and a typo answer at once. */
+const load = createRequire(__filename);
+
 function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command {
   const run =
-    (load: () => Promise<Action>) =>
+    (find: () => Action) =>
     async (...parameters: unknown[]): Promise<void> => {
-      const action = await load();
-      setExit(await action(terminal, ...(parameters.slice(0, -1) as never[])));
+      setExit(await find()(terminal, ...(parameters.slice(0, -1) as never[])));
     };
 
   const main = new Command("rackwright")
@@ -35,7 +37,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .argument("[environment]", "one environment only")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExamples:\n  rackwright plan\n  rackwright plan dev-test\n  rackwright plan dev-test --json | jq '.environments[0].changes'\n")
-    .action(run(async () => (await import("./commands/plan.js")).plan));
+    .action(run(() => (load("./commands/plan") as typeof import("./commands/plan")).plan));
 
   main
     .command("up")
@@ -45,7 +47,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .option("--engine <engine>", "pulumi or embedded. Default: where the environment's state is, else pulumi where it is on the PATH, else embedded")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExamples:\n  rackwright up dev-test\n  rackwright up dev-test --yes --json\n")
-    .action(run(async () => (await import("./commands/up.js")).up));
+    .action(run(() => (load("./commands/up") as typeof import("./commands/up")).up));
 
   main
     .command("drift")
@@ -53,7 +55,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .argument("<environment>")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExample:\n  rackwright drift sme-production\n")
-    .action(run(async () => (await import("./commands/drift.js")).drift));
+    .action(run(() => (load("./commands/drift") as typeof import("./commands/drift")).drift));
 
   main
     .command("rehearse")
@@ -62,7 +64,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .option("--hosts", "the host side: drives, arrays, packages, drivers")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExample:\n  rackwright rehearse dev-test --hosts\n")
-    .action(run(async () => (await import("./commands/rehearse.js")).rehearse));
+    .action(run(() => (load("./commands/rehearse") as typeof import("./commands/rehearse")).rehearse));
 
   main
     .command("destroy")
@@ -71,7 +73,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .option("--yes", "do not ask; needed where there is no terminal")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExample:\n  rackwright destroy dev-test\n")
-    .action(run(async () => (await import("./commands/destroy.js")).destroy));
+    .action(run(() => (load("./commands/destroy") as typeof import("./commands/destroy")).destroy));
 
   main
     .command("export")
@@ -79,7 +81,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .argument("<environment>")
     .option("--json", "accepted; the state is JSON already")
     .addHelpText("after", "\nExample:\n  rackwright export dev-test | pulumi stack import -s dev-test\n")
-    .action(run(async () => (await import("./commands/export.js")).exportState));
+    .action(run(() => (load("./commands/export") as typeof import("./commands/export")).exportState));
 
   main
     .command("secret")
@@ -88,7 +90,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .argument("<name>", "sshPrivateKey, objectStoreAccessKeyId or objectStoreSecretAccessKey")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExample:\n  rackwright secret dev-test sshPrivateKey < ~/.ssh/id_ed25519\n")
-    .action(run(async () => (await import("./commands/secret.js")).secret));
+    .action(run(() => (load("./commands/secret") as typeof import("./commands/secret")).secret));
 
   for (const command of [main, ...main.commands]) command.exitOverride();
   return main;

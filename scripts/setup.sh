@@ -5,18 +5,27 @@
 lock_sum=$(cksum <"$root/package-lock.json")
 stamp=$root/node_modules/.rackwright-lock
 
-if [ "$(cat "$stamp" 2>/dev/null)" != "$lock_sum" ]; then
+is_current() { [ "$(cat "$stamp" 2>/dev/null)" = "$lock_sum" ]; }
+
+if ! is_current; then
   command -v npm >/dev/null 2>&1 || {
     echo "rackwright: npm was not found. Install Node.js 18 or newer with npm, then run this again." >&2
     exit 3
   }
-  echo "rackwright: installing the locked dependencies (once, about 30 s) ..." >&2
-  # No install scripts: none is needed, and some fetch things that are not in the lock file.
-  (cd "$root" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) || {
-    echo "rackwright: npm ci failed. Check that the package registry is reachable, then run this again." >&2
-    exit 3
-  }
-  echo "$lock_sum" >"$stamp"
+  # One install at a time: a second one would pull the first one's files away.
+  mkdir -p "$root/.rackwright"
+  exec 9>"$root/.rackwright/install.lock"
+  if command -v flock >/dev/null 2>&1; then flock 9; fi
+  if ! is_current; then
+    echo "rackwright: installing the locked dependencies (once, about 30 s) ..." >&2
+    # No install scripts: none is needed, and some fetch things that are not in the lock file.
+    (cd "$root" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2 9>&-) || {
+      echo "rackwright: npm ci failed. Check that the package registry is reachable, then run this again." >&2
+      exit 3
+    }
+    echo "$lock_sum" >"$stamp"
+  fi
+  exec 9>&-
 fi
 
 NODE=

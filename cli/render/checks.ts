@@ -32,6 +32,6 @@ export function renderChecks(checks: readonly Check[], rules: number, style: Ter
   });
   const mandatory = checks.filter((check) => check.level === "mandatory").length;
   const advisory = checks.length - mandatory;
-  const sum = checks.length === 0 ? style("green", "all hold") : [mandatory > 0 ? `${mandatory} violated` : "", advisory > 0 ? `${advisory} warnings` : ""].filter(Boolean).join(", ");
+  const sum = checks.length === 0 ? style("green", "all hold") : [mandatory > 0 ? `${mandatory} violated` : "", advisory > 0 ? `${advisory} warning${advisory === 1 ? "" : "s"}` : ""].filter(Boolean).join(", ");
   return `${lines.join("")}  ${rules} rules: ${sum}\n`;
 }

@@ -9,6 +9,7 @@ export interface PlannedStep {
   urn: string;
   type: string;
   name: string;
+  parent: string;
   /** Number of components above it. */
   depth: number;
   /** Top-level inputs that differ. Empty for a create or a delete. */
@@ -31,12 +32,36 @@ export function plannedSteps(events: readonly EngineEvent[]): PlannedStep[] {
     if (metadata === undefined || signs[metadata.op] === undefined || metadata.type.startsWith("pulumi:providers:")) continue;
     steps.set(metadata.urn, toStep(metadata));
   }
-  return [...steps.values()];
+  return inTreeOrder([...steps.values()]);
 }
 
-function toStep({ op, urn, type, diffs }: StepEventMetadata): PlannedStep {
-  const qualifiedType = urn.split("::")[2] ?? type;
-  return { op, urn, type, name: urn.slice(urn.lastIndexOf("::") + 2), depth: qualifiedType.split("$").length - 1, changed: op === "update" || op === "replace" ? (diffs ?? []) : [] };
+function toStep({ op, urn, type, diffs, old, new: wanted }: StepEventMetadata): PlannedStep {
+  return {
+    op,
+    urn,
+    type,
+    name: urn.slice(urn.lastIndexOf("::") + 2),
+    parent: (wanted ?? old)?.parent ?? "",
+    depth: 0,
+    changed: op === "update" || op === "replace" ? (diffs ?? []) : [],
+  };
+}
+
+/** Children behind their parents, in the order of the program; the stack itself, which says nothing, is left out. */
+function inTreeOrder(steps: readonly PlannedStep[]): PlannedStep[] {
+  const below = new Map<string, PlannedStep[]>();
+  const known = new Set(steps.map(({ urn }) => urn));
+  for (const step of steps) {
+    const parent = known.has(step.parent) ? step.parent : "";
+    const siblings = below.get(parent);
+    if (siblings === undefined) below.set(parent, [step]);
+    else siblings.push(step);
+  }
+  const walk = (parent: string, depth: number): PlannedStep[] =>
+    (below.get(parent) ?? []).flatMap((step) =>
+      step.type === "pulumi:pulumi:Stack" ? walk(step.urn, depth) : [{ ...step, depth }, ...walk(step.urn, depth + 1)],
+    );
+  return walk("", 0);
 }
 
 /**
