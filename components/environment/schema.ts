@@ -72,7 +72,7 @@ function catalogId(catalog: Readonly<Record<string, unknown>>, what: string, oth
 const gpuId = catalogId(gpuCatalog, "GPUs", "Add it to components/catalog/gpus.ts with its source.").meta({ enum: Object.keys(gpuCatalog) });
 const cpuId = catalogId(cpuCatalog, "CPUs", "Add it to components/catalog/cpus.ts with its source.").meta({ enum: Object.keys(cpuCatalog) });
 const modelId = catalogId(modelCatalog, "models", "For a model of your own write the path of its folder in the model store, beginning with / or ./.", (id) => /^\.?\/[A-Za-z0-9._/-]*$/.test(id))
-  .meta({ anyOf: [{ enum: Object.keys(modelCatalog) }, { pattern: "^\\.?/[A-Za-z0-9._/-]*$" }] });
+  .meta({ anyOf: [{ type: "string", enum: Object.keys(modelCatalog) }, { type: "string", pattern: "^\\.?/[A-Za-z0-9._/-]*$" }] });
 const accelerator = catalogId({ ...gpuCatalog, cpu: true }, "GPUs, nor cpu, nor an NPU's resource name", "An NPU's resource name has a slash, such as vendor.example/npu.", (id) => /^[a-z0-9.-]+\/[A-Za-z0-9._-]+$/.test(id));
 
 const interfaceName = z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,14}$/, "must be a network interface name of at most 15 characters");

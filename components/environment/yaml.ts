@@ -13,13 +13,20 @@ export interface YamlFile {
  */
 const ambiguousScalar = /^([-+]?0[0-9_]+|[-+]?[1-9][0-9]*(_[0-9]*)+(\.[0-9_]*)?|[-+]?0b[01_]+|\d{4}-\d{1,2}-\d{1,2}([Tt ].*)?)$/;
 
-function ambiguities(document: Document, lines: LineCounter): Problem[] {
+/** What is well formed and still cannot be taken as it is. */
+function treeFaults(document: Document, lines: LineCounter): Problem[] {
   const problems: Problem[] = [];
+  const report = (node: Node, problem: Omit<Problem, "path">): void => {
+    const { line, col } = lines.linePos(node.range?.[0] ?? 0);
+    problems.push({ path: "file", ...problem, line, column: col });
+  };
   visit(document, {
     Scalar(_key, node) {
       if (node.type !== "PLAIN" || node.source === undefined || !ambiguousScalar.test(node.source)) return;
-      const { line, col } = lines.linePos(node.range?.[0] ?? 0);
-      problems.push({ path: "file", message: "holds a value that YAML parsers read in different ways", value: node.source.slice(0, 40), fix: "Put it in quotes if it is text; write a number without leading zeros and underscores.", line, column: col });
+      report(node, { message: "holds a value that YAML parsers read in different ways", value: node.source.slice(0, 40), fix: "Put it in quotes if it is text; write a number without leading zeros and underscores." });
+    },
+    Alias(_key, node) {
+      if (node.resolve(document) === undefined) report(node, { message: "refers to an anchor that is not set before it", value: `*${node.source.slice(0, 40)}`, fix: "Set it with & further up, or put the text in quotes." });
     },
   });
   return problems;
@@ -60,7 +67,7 @@ export function parseYaml(text: string): { ok: true; file: YamlFile } | { ok: fa
       const message = error.code === "DUPLICATE_KEY" ? "has the same key twice in one mapping" : `is not valid YAML: ${firstLine(error.message)}`;
       return { path: "file", message, line, column: col, ...(error.code === "DUPLICATE_KEY" ? { fix: "Remove or rename one of them." } : {}) };
     });
-    const problems = faults.length > 0 ? faults : ambiguities(document, lines);
+    const problems = faults.length > 0 ? faults : treeFaults(document, lines);
     if (problems.length > 0) return { ok: false, problems };
     return {
       ok: true,

@@ -74,7 +74,7 @@ describe(`fuzz (seed ${seed})`, () => {
     const bytes = fc.uint8Array({ minLength: 1, maxLength: 12 });
     const damaged = fc.tuple(fc.constantFrom(...texts), fc.constantFrom("cut", "overwrite", "insert", "random"), position, bytes).map(([text, kind, at, noise]) => {
       const place = at % text.length;
-      const rest = { cut: text.length, overwrite: place + noise.length, insert: place, random: text.length }[kind] ?? text.length;
+      const rest = kind === "overwrite" ? place + noise.length : kind === "insert" ? place : text.length;
       return Buffer.concat([kind === "random" ? Buffer.alloc(0) : text.subarray(0, place), kind === "cut" ? Buffer.alloc(0) : noise, text.subarray(rest)]);
     });
 

@@ -106,12 +106,12 @@ const makers: Maker[] = [
   atSpot("a misspelt key", ({ place }) => typeof place.at(-1) === "string" && !["nics", "drives"].includes(String(place.at(-2))), (environment, { place, value }) =>
     fc.constant({
       environment: edited(environment, place, (parent, key) => {
-        delete parent[key];
+        Reflect.deleteProperty(parent, key);
         parent[`${String(key)}_`] = value;
       }),
       place: [...place.slice(0, -1), `${String(place.at(-1))}_`],
     })),
-  atSpot("a missing key", isRequired, (environment, { place }) => fc.constant({ environment: edited(environment, place, (parent, key) => delete parent[key]) })),
+  atSpot("a missing key", isRequired, (environment, { place }) => fc.constant({ environment: edited(environment, place, (parent, key) => Reflect.deleteProperty(parent, key)) })),
   atSpot("an entry twice", ({ place }) => ["drives", "controlPlane"].includes(String(place.at(-1))) && ["hot", "warm", "cold", "cluster"].includes(String(place.at(-2))), (environment, { place, value }) => {
     const list = value as unknown[];
     return fc.constant({ environment: replaced(environment, place, [...list, list[0]]) });
