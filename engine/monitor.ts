@@ -160,7 +160,7 @@ function monitorHandlers(program: () => ProgramCalls, info: RunInfo): UntypedSer
     registerErrorHook: notCovered("an error hook"),
     signalAndWaitForShutdown: handler(() => new Empty()),
   };
-  return handlers as unknown as UntypedServiceImplementation;
+  return handlers;
 }
 
 function engineHandlers(program: () => ProgramCalls): UntypedServiceImplementation {
@@ -183,7 +183,7 @@ function engineHandlers(program: () => ProgramCalls): UntypedServiceImplementati
     startDebugging: notCovered("the debugger"),
     requirePulumiVersion: handler(() => new RequirePulumiVersionResponse()),
   };
-  return handlers as unknown as UntypedServiceImplementation;
+  return handlers;
 }
 
 function deploymentInfo(info: RunInfo): DeploymentInfo {

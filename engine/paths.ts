@@ -50,19 +50,19 @@ function reset(value: Value | undefined, old: Value | undefined, path: Key[]): V
   }
   if (Array.isArray(value) && Array.isArray(old)) return resetArray(value, old, key, rest);
   if (!isMap(value) || !isMap(old)) return sameValue(value, old) ? value : undefined;
-  const result: PropertyMap = { ...value };
+  const result = new Map(Object.entries(value));
   for (const name of key === ANY ? new Set([...Object.keys(value), ...Object.keys(old)]) : [String(key)]) {
     if (rest.length === 0) {
       const before = old[name];
-      if (before === undefined) delete result[name];
-      else result[name] = before;
+      if (before === undefined) result.delete(name);
+      else result.set(name, before);
     } else if (name in value || name in old) {
       const changed = reset(value[name], old[name], rest);
       if (changed === undefined) return undefined;
-      result[name] = changed;
+      result.set(name, changed);
     }
   }
-  return result;
+  return Object.fromEntries(result);
 }
 
 function resetArray(value: Value[], old: Value[], key: Key, rest: Key[]): Value | undefined {

@@ -6,12 +6,12 @@ import type { ServiceError } from "@grpc/grpc-js";
 import { AnalyzerClient } from "@pulumi/pulumi/proto/analyzer_grpc_pb";
 import {
   AnalyzeRequest, AnalyzerPropertyDependencies, AnalyzerProviderResource, AnalyzerResource, AnalyzerResourceOptions,
-  AnalyzerStackConfigureRequest, AnalyzeStackRequest, ConfigureAnalyzerRequest, PolicyConfig,
+  AnalyzerStackConfigureRequest, AnalyzeStackRequest, ConfigureAnalyzerRequest, EnforcementLevel as ProtoLevel, PolicyConfig, PolicyType,
 } from "@pulumi/pulumi/proto/analyzer_pb";
 import type { AnalyzeDiagnostic, AnalyzerInfo, AnalyzeResponse, AnalyzerStackConfigureResponse, RemediateResponse } from "@pulumi/pulumi/proto/analyzer_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import type { EnforcementLevel } from "./events";
-import { levelOf, LEVELS, policySettings } from "./policy-config";
+import { levelOf, policySettings } from "./policy-config";
 import { resolveFrom } from "./program";
 import type { ResourceState } from "./model";
 import { urnName } from "./urn";
@@ -20,6 +20,10 @@ import { jsonToStruct, marshalForPolicies, unmarshal } from "./wire";
 
 const MAX_MESSAGE_BYTES = 400 * 1024 * 1024;
 const SEVERITIES = ["", "low", "medium", "high", "critical"];
+
+const PROTO_LEVEL: Record<EnforcementLevel, ProtoLevel> = {
+  advisory: ProtoLevel.ADVISORY, mandatory: ProtoLevel.MANDATORY, disabled: ProtoLevel.DISABLED, remediate: ProtoLevel.REMEDIATE,
+};
 
 /** What the pack says about one resource or about the stack. */
 export interface Finding {
@@ -95,7 +99,7 @@ export class PolicyPack {
       const request = new ConfigureAnalyzerRequest();
       for (const [name, { level, properties }] of settings) {
         const config = new PolicyConfig();
-        config.setEnforcementlevel(LEVELS.indexOf(level) as 0 | 1 | 2 | 3);
+        config.setEnforcementlevel(PROTO_LEVEL[level]);
         config.setProperties(jsonToStruct(properties));
         request.getPolicyconfigMap().set(name, config);
       }
@@ -108,7 +112,7 @@ export class PolicyPack {
       for (const [key, value] of Object.entries(options.stackConfig)) stack.getConfigMap().set(key, value);
       await call<AnalyzerStackConfigureResponse>((done) => client.configureStack(stack, done));
       const levels = [...settings.values()].map(({ level }) => level);
-      const active = info.getPoliciesList().some((policy, i) => policy.getPolicyType() !== 2 && levels[i] !== "disabled");
+      const active = info.getPoliciesList().some((policy, i) => policy.getPolicyType() !== PolicyType.POLICY_TYPE_STACK && levels[i] !== "disabled");
       return new PolicyPack(child, client, info.getName(), info.getVersion(), levels.includes("remediate"), active);
     } catch (error) {
       child.kill("SIGKILL");

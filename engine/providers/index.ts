@@ -27,7 +27,7 @@ export class ProviderRegistry {
   /** @throws NotCovered naming the type */
   forType(type: string): Provider {
     const provider = isProviderType(type) ? this.ofProviders : this.byPackage.get(packageOf(type));
-    if (provider?.supports(type) !== true) throw new NotCovered(`${type}`);
+    if (provider?.supports(type) !== true) throw new NotCovered(type);
     return provider;
   }
 
