@@ -89,7 +89,7 @@ function headers(member: string, size: number): Buffer[] {
   const body = Buffer.concat(records);
   const paxName = asciiOnly(posix.join(posix.dirname(member), "PaxHeaders.0", posix.basename(member)));
   return [
-    headerBlock({ name: paxName, size: body.length, mode: 0, type: "x" }),
+    headerBlock({ name: paxName.slice(0, NAME_BYTES).replace(/\/+$/, ""), size: body.length, mode: 0, type: "x" }),
     body,
     padding(body.length),
     headerBlock({ name: asciiOnly(member), size: size > LARGEST_OCTAL_SIZE ? 0 : size, mode: 0o600, type: "0" }),

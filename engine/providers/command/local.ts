@@ -31,11 +31,6 @@ function signalGroup(child: Process, signal: "SIGTERM" | "SIGKILL"): void {
   }
 }
 
-function signalNumber(signal: string): string {
-  const number = (constants.signals as Record<string, number | undefined>)[signal];
-  return SIGNAL_WORDS[signal] ?? `signal ${String(number ?? signal)}`;
-}
-
 /** The words of strsignal(3), as the recorded messages have them. */
 const SIGNAL_WORDS: Record<string, string> = {
   SIGHUP: "hangup",
@@ -48,8 +43,13 @@ const SIGNAL_WORDS: Record<string, string> = {
   SIGTERM: "terminated",
 };
 
+function describeSignal(signal: string): string {
+  const number = (constants.signals as Record<string, number | undefined>)[signal];
+  return SIGNAL_WORDS[signal] ?? `signal ${String(number ?? signal)}`;
+}
+
 function endOf(result: ExecResult): string {
-  if (result.signal !== undefined) return `signal: ${signalNumber(result.signal)}`;
+  if (result.signal !== undefined) return `signal: ${describeSignal(result.signal)}`;
   return `exit status ${String(result.code)}`;
 }
 
@@ -64,7 +64,7 @@ function start(run: LocalRun): Promise<Process> {
   const [program = "/bin/sh", ...leading] = run.interpreter;
   return new Promise((resolve, reject) => {
     const refuse = (error: NodeJS.ErrnoException): void => {
-      reject(commandError(whyNotStarted(program, error), run.command, ""));
+      reject(commandError(whyNotStarted(program, error), run, ""));
     };
     try {
       const child = spawn(program, [...leading, run.command], {
@@ -92,7 +92,7 @@ export async function runLocally(run: LocalRun): Promise<CommandOutput> {
   const directory = await stat(run.directory).catch(() => undefined);
   if (directory?.isDirectory() !== true) {
     const reason = directory === undefined ? "no such file or directory" : "not a directory";
-    throw commandError(`chdir ${run.directory}: ${reason}`, run.command, "");
+    throw commandError(`chdir ${run.directory}: ${reason}`, run, "");
   }
   const child = await start(run);
   const stdout = new LineCollector(run.onStdout);
@@ -126,5 +126,5 @@ export async function runLocally(run: LocalRun): Promise<CommandOutput> {
   run.signal.removeEventListener("abort", stop);
   const result = { ...ended, stdout: stdout.finish(), stderr: stderr.finish(), output: both.finish() };
   if (stopped()) throw abortError(run.signal);
-  return resultOf(run.command, result, endOf);
+  return resultOf(run, result, endOf);
 }

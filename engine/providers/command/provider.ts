@@ -26,9 +26,10 @@ import { ConnectionPool } from "./pool";
 import { previewCreate, previewUpdate, producedBefore } from "./preview";
 import { open } from "./properties";
 import { redactor } from "./redact";
+import type { Redact } from "./redact";
 import type { CommandRun } from "./run";
 import { resultOf } from "./run";
-import { isResourceType } from "./schema";
+import { RESOURCES, isResourceType } from "./schema";
 import type { ResourceType } from "./schema";
 import type { ExecResult } from "./ssh";
 import { withHashes } from "./source-hash";
@@ -43,6 +44,7 @@ interface Step {
   previous: PropertyMap;
   signal: AbortSignal;
   log: ProviderLog;
+  redact: Redact;
 }
 
 function text(value: Value | undefined): string | undefined {
@@ -148,8 +150,8 @@ export class CommandProvider implements Provider {
     if (request.preview) {
       return { id: isCopy ? "" : id, outputs: previewCreate(type, request.inputs) };
     }
-    return this.guarded(request, request.inputs, async (signal, log) => {
-      const step: Step = { type, inputs: request.inputs, previous: {}, signal, log };
+    return this.guarded(request, request.inputs, async (guards) => {
+      const step: Step = { type, inputs: request.inputs, previous: {}, ...guards };
       return { id, outputs: isCopy ? await this.copy(step) : await this.runCommand(step, text(request.inputs["create"])) };
     });
   }
@@ -159,8 +161,8 @@ export class CommandProvider implements Provider {
     const inputs = request.newInputs;
     if (request.preview) return { outputs: previewUpdate(type, request.oldOutputs, inputs) };
     const secrets = { ...request.oldOutputs, ...inputs };
-    return this.guarded(request, secrets, async (signal, log) => {
-      const step: Step = { type, inputs, previous: producedBefore(request.oldOutputs), signal, log };
+    return this.guarded(request, secrets, async (guards) => {
+      const step: Step = { type, inputs, previous: producedBefore(request.oldOutputs), ...guards };
       if (type === "command:remote:CopyToRemote") {
         const copied =
           sameValue(open(request.oldOutputs["source"]), open(inputs["source"])) &&
@@ -175,9 +177,9 @@ export class CommandProvider implements Provider {
     const type = this.known(request.type);
     const command = text(request.outputs["delete"]);
     if (type === "command:remote:CopyToRemote" || command === undefined) return;
-    await this.guarded(request, request.outputs, async (signal, log) => {
+    await this.guarded(request, request.outputs, async (guards) => {
       const previous = producedBefore(request.outputs);
-      await this.runCommand({ type, inputs: request.outputs, previous, signal, log }, command);
+      await this.runCommand({ type, inputs: request.outputs, previous, ...guards }, command);
     });
   }
 
@@ -192,31 +194,30 @@ export class CommandProvider implements Provider {
 
   private known(type: string): ResourceType {
     if (isResourceType(type)) return type;
-    throw new Error(`${type} is not supported by the embedded engine; it can do ${[
-      "command:local:Command",
-      "command:remote:Command",
-      "command:remote:CopyToRemote",
-    ].join(", ")}. Run the stack with pulumi to use it.`);
+    throw new Error(
+      `${type} is not covered by the embedded engine, which knows ${Object.keys(RESOURCES).join(", ")}; run the stack with pulumi`,
+    );
   }
 
   /** Sets the step's time limit, and keeps secrets out of every line and message that leaves the provider. */
   private async guarded<T>(
     request: { signal: AbortSignal; log: ProviderLog; timeoutSeconds?: number },
     secrets: PropertyMap,
-    work: (signal: AbortSignal, log: ProviderLog) => Promise<T>,
+    work: (guards: Pick<Step, "signal" | "log" | "redact">) => Promise<T>,
   ): Promise<T> {
     const redact = redactor(secrets);
     const { timeoutSeconds } = request;
     const limit = timeoutSeconds === undefined ? undefined : AbortSignal.timeout(timeoutSeconds * 1_000);
     const signal = limit === undefined ? request.signal : AbortSignal.any([request.signal, limit]);
     try {
-      return await work(signal, (severity, message) => request.log(severity, redact(message)));
+      return await work({ signal, redact, log: (severity, message) => request.log(severity, redact(message)) });
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       if (limit?.aborted === true && !request.signal.aborted) {
         throw new Error(`stopped after ${String(timeoutSeconds)} s, the limit that customTimeouts sets`, { cause: error });
       }
       error.message = redact(error.message);
+      if (error.stack !== undefined) error.stack = redact(error.stack);
       throw error;
     }
   }
@@ -247,6 +248,7 @@ export class CommandProvider implements Provider {
       onStdout: logging === "stdout" || logging === "stdoutAndStderr" ? info : undefined,
       onStderr: logging === "stderr" || logging === "stdoutAndStderr" ? info : undefined,
       warn: (message) => step.log("warning", message),
+      redact: step.redact,
       signal: step.signal,
     };
     const produced =
@@ -292,7 +294,7 @@ export class CommandProvider implements Provider {
         ...(run.onStderr === undefined ? {} : { onStderr: run.onStderr }),
         signal: run.signal,
       });
-      return { ...resultOf(run.command, result, endOf) };
+      return { ...resultOf(run, result, endOf) };
     });
   }
 }

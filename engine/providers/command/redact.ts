@@ -22,7 +22,7 @@ export type Redact = (text: string) => string;
 
 /**
  * Makes a masker for the secrets in `values`. Each line of a secret of several lines is masked as well, since text is
- * logged by line. A connection is a secret as a whole; of it only the credentials are masked, or no message could name
+ * logged by line, and each in the form in which messages quote it. A connection is a secret as a whole; of it only the credentials are masked, or no message could name
  * the host.
  */
 export function redactor(values: Record<string, Value>): Redact {
@@ -33,7 +33,9 @@ export function redactor(values: Record<string, Value>): Redact {
   const masked = new Set<string>();
   for (const secret of found) {
     for (const part of [secret, secret.trim(), ...secret.split(/\r?\n/)]) {
-      if (part.length >= SHORTEST_MASKED) masked.add(part);
+      if (part.length < SHORTEST_MASKED) continue;
+      masked.add(part);
+      masked.add(JSON.stringify(part).slice(1, -1));
     }
   }
   const longestFirst = [...masked].sort((a, b) => b.length - a.length);

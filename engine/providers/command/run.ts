@@ -15,6 +15,8 @@ export interface CommandRun {
   onStdout?: ((line: string) => void) | undefined;
   onStderr?: ((line: string) => void) | undefined;
   warn: (message: string) => void;
+  /** Applied to what an error repeats before that is cut short: half a secret would no longer be recognized. */
+  redact: (text: string) => string;
   signal: AbortSignal;
 }
 
@@ -30,8 +32,8 @@ function quoted(command: string): string {
 }
 
 /** An error in the form in which Pulumi's own provider reports one: what happened, the command, its output. */
-export function commandError(reason: string, command: string, output: string): Error {
-  return new Error(`${reason}: running ${quoted(command)}:\n${tail(output)}`);
+export function commandError(reason: string, run: Pick<CommandRun, "command" | "redact">, output: string): Error {
+  return new Error(`${reason}: running ${quoted(run.redact(run.command))}:\n${tail(run.redact(output))}`);
 }
 
 /** Drops one line end, as the recorded outputs have it. */
@@ -45,7 +47,7 @@ export interface CommandOutput {
 }
 
 /** Turns the end of a command into its outputs. @throws Error unless it exited with status 0 */
-export function resultOf(command: string, result: ExecResult, reason: (result: ExecResult) => string): CommandOutput {
-  if (result.code !== 0) throw commandError(reason(result), command, result.output);
+export function resultOf(run: CommandRun, result: ExecResult, reason: (result: ExecResult) => string): CommandOutput {
+  if (result.code !== 0) throw commandError(reason(result), run, result.output);
   return { stdout: trimLineEnd(result.stdout), stderr: trimLineEnd(result.stderr) };
 }
