@@ -1,5 +1,6 @@
 export { suggest } from "../catalog";
 export { ENVIRONMENT_KEY, listEnvironments, loadStackFile, loadStackText, SECRETS, type LoadedStack } from "./load";
+export { mountOf } from "./mounts";
 export { parseEnvironment, type ParsedEnvironment } from "./parse";
 export { formatProblems, type Problem } from "./problems";
 export { environmentSchema } from "./schema";

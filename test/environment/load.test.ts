@@ -31,9 +31,11 @@ describe("a stack file", () => {
     expect(JSON.parse(text ?? "")).toEqual(environment);
   });
 
-  it("writes JSON with keys in order and markup escaped, as Go does", () => {
-    const loaded = loadStackText("lab", stackText({}, { "command:x": { b: "<&>", a: 1 } }));
-    expect(loaded).toMatchObject({ ok: true, config: { "command:x": '{"a":1,"b":"\\u003c\\u0026\\u003e"}' } });
+  it("writes JSON as `pulumi config get` of Pulumi 3.260.0 printed it for the same file", () => {
+    const loaded = loadStackText("lab", `${stackText()}  command:a: 1e3\n  command:c: { z: 1.50, a: null, m: [1, 0x1F, 0o17, .5, "x<y"], t: 1e21 }\n  command:d: 3.0\n  command:e: yes\n`);
+    if (!loaded.ok) throw new Error("must be accepted");
+    const { "rackwright:environment": _environment, ...config } = loaded.config;
+    expect(config).toEqual({ "command:a": "1000", "command:c": '{"a":null,"m":[1,31,15,0.5,"x\\u003cy"],"t":1e+21,"z":1.5}', "command:d": "3", "command:e": "yes" });
   });
 
   it("keeps servers in Pulumi's order, whatever the order in the file", () => {

@@ -217,6 +217,13 @@ describe("the room", () => {
     expect(accepted((_, first) => (first.address = address))).toEqual([]);
   });
 
+  it("refuses host keys that are no keys, of servers and of the bastion", () => {
+    const cut = hostKey("x").slice(0, -4);
+    expect(problem((_, first) => (first.hostKey = cut))).toMatchObject({ path: "servers.gpu-0001.hostKey", message: "is cut off: a part of the key is missing" });
+    expect(problem((input) => (input.ssh = { bastion: { address: "192.0.2.9", hostKey: cut } })).path).toBe("ssh.bastion.hostKey");
+    expect(problem((_, first) => (first.hostKey = `${hostKey("x")} root@gpu-01`)).path).toBe("servers.gpu-0001.hostKey");
+  });
+
   const rack = (first: object, second: object, rest: object = {}) => (input: EnvironmentInput, a: ServerInput, b: ServerInput): void => {
     Object.assign(input.site, { racks: { "rack-a": { heightUnits: 42 } } });
     Object.assign(a, { rack: { name: "rack-a", ...first } });

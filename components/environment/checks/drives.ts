@@ -1,3 +1,4 @@
+import { mountOf } from "../mounts";
 import { didYouMean, type Finding } from "../problems";
 import type { Server, Tier, TierName } from "../schema";
 import type { Checkable } from "./checkable";
@@ -12,11 +13,6 @@ const fewestDrives: Readonly<Record<Tier["level"], number>> = { single: 1, raid0
 
 /** Folders that belong to the system: a file system mounted there hides it. */
 const systemFolder = /^\/((bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|usr)(\/.*)?|home|opt|root|srv|tmp|var|var\/lib|var\/log)$/;
-
-/** Where a tier is mounted. */
-export function mountOf(name: TierName, tier: Tier): string {
-  return tier.mount ?? `/srv/${name}`;
-}
 
 function* levelFindings(keys: readonly PropertyKey[], tier: Tier): Generator<Finding> {
   const given = tier.drives.length;
