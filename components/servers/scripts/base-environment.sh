@@ -256,10 +256,14 @@ apply_settings() {
   done
 }
 
-# ---------------------------------------------------------------- main
+# ---------------------------------------------------------------- the two verbs
 
 diagnose() {
   local running index
+  if ! have apt-get; then
+    finding tools-missing 'apt is not there: only Ubuntu and Debian are supported' false
+    return 0
+  fi
   running=$(running_os)
   if [[ $running != "$OS" ]]; then
     finding other-os "the server runs $running, the environment says $OS" false
@@ -276,6 +280,7 @@ diagnose() {
 
 apply() {
   local running index
+  have apt-get || fail 'apt is not there: only Ubuntu and Debian are supported'
   running=$(running_os)
   [[ $running == "$OS" ]] || fail "the server runs $running, the environment says $OS: correct software.os, or install the server anew"
   apply_sources
@@ -288,19 +293,6 @@ apply() {
   apply_settings
 }
 
-main() {
-  read_verb "$@"
-  read_flags "${@:2}"
-  require_root
-  have apt-get || fail 'apt is needed: only Ubuntu and Debian are supported'
-  take_lock "$@"
-  if [[ $VERB == check ]]; then
-    diagnose
-    report_check
-  else
-    apply
-    report_apply
-  fi
-}
-
-main "$@"
+read_verb "$@"
+read_flags "${@:2}"
+run_verb apply "$@"

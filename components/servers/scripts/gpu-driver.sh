@@ -147,12 +147,17 @@ check_holds() {
 
 diagnose() {
   local foreign manager wanted
+  if ! have apt-get; then
+    finding tools-missing 'apt is not there: only Ubuntu and Debian are supported' false
+    return 0
+  fi
   foreign=$(foreign_drivers)
   [[ -z $foreign ]] || finding driver-foreign "another driver is installed: ${foreign//$'\n'/; }" false
   expect_file "$(pin_file nvidia-driver)" "$(driver_pins)" apt-pin
   [[ -z $TOOLKIT ]] || expect_file "$(pin_file container-toolkit)" "$(toolkit_pins)" apt-pin
   expect_file "$UNATTENDED_FILE" "$UNATTENDED" unattended-upgrades
   expect_file "$NOUVEAU_FILE" "$NOUVEAU" nouveau
+  check_initramfs
   ! nouveau_is_loaded || finding nouveau-loaded 'nouveau drives the GPUs: reboot the server' false
   settle_fabric_manager
   check_packages
@@ -227,6 +232,7 @@ configure_runtimes() {
 
 apply() {
   local foreign loaded
+  have apt-get || fail 'apt is not there: only Ubuntu and Debian are supported'
   foreign=$(foreign_drivers)
   [[ -z $foreign ]] || fail 'another driver is installed, and two do not mix. Nothing was changed.' "${foreign//$'\n'/; }"
   ! [[ $SOURCE == nvidia ]] || ! secure_boot_is_on || log 'warning: Secure Boot is on; modules that DKMS builds will not load unless their key is enrolled at the console'
@@ -236,12 +242,12 @@ apply() {
   if ! file_is "$NOUVEAU_FILE" "$NOUVEAU"; then
     initramfs_outdated
     ensure_file "$NOUVEAU_FILE" 644 "$NOUVEAU"
+    initramfs_outdated
   fi
   install_kernel_headers
   settle_fabric_manager
   install_packages
   hold_all
-  refresh_initramfs
   if nouveau_is_loaded; then
     REBOOT_REQUIRED=true
   elif [[ -z $(module_version) ]]; then
@@ -259,27 +265,8 @@ apply() {
   configure_runtimes
   loaded=$(module_version)
   if { [[ -n $loaded ]] && [[ $loaded != "$(driver_version)" ]]; } || ! query_gpus driver_version; then REBOOT_REQUIRED=true; fi
-  local left
-  FINDINGS=()
-  diagnose
-  for left in "${FINDINGS[@]}"; do log "still differs: $left"; done
 }
 
-# ---------------------------------------------------------------- main
-
-main() {
-  read_verb "$@"
-  read_flags "${@:2}"
-  require_root
-  have apt-get || fail 'apt is needed: only Ubuntu and Debian are supported'
-  take_lock "$@"
-  if [[ $VERB == check ]]; then
-    diagnose
-    report_check
-  else
-    apply
-    report_apply
-  fi
-}
-
-main "$@"
+read_verb "$@"
+read_flags "${@:2}"
+run_verb apply "$@"

@@ -248,19 +248,67 @@ set_marked_line() {
 # ---------------------------------------------------------------- initramfs
 
 # The initramfs carries copies of configuration. The mark outlives a power cut between the change and the rebuild.
+readonly INITRAMFS_MARK=$STATE_FOLDER/initramfs-outdated
+
 initramfs_outdated() {
   mkdir -p "$STATE_FOLDER"
-  : >"$STATE_FOLDER/initramfs-outdated"
+  : >"$INITRAMFS_MARK"
   sync "$STATE_FOLDER"
 }
 
+# another_apply_waits: whether another apply stands in line for the host's lock.
+another_apply_waits() {
+  local inode
+  inode=$(stat -c %i "$LOCK_FILE" 2>/dev/null) || return 1
+  awk -v inode="$inode" '
+    $2 == "->" && $5 == "WRITE" { count = split($7, place, ":"); if (place[count] == inode) found = 1 }
+    END { exit !found }' /proc/locks
+}
+
+# A rebuild takes a minute or more, so the last apply in line does it for all. Installing a package may have done it too.
 refresh_initramfs() {
-  [[ -e $STATE_FOLDER/initramfs-outdated ]] || return 0
-  if have update-initramfs; then
-    run update-initramfs -u
-    changed 'rebuilt the initramfs'
-  else
-    log 'update-initramfs is not installed: rebuild the initramfs by hand if this host has one'
+  [[ -e $INITRAMFS_MARK ]] || return 0
+  if [[ ! /boot/initrd.img-$(uname -r) -nt $INITRAMFS_MARK ]]; then
+    if another_apply_waits; then
+      log 'leaving the initramfs to the apply that waits'
+      return 0
+    fi
+    if have update-initramfs; then
+      run update-initramfs -u
+      changed 'rebuilt the initramfs'
+    else
+      log 'update-initramfs is not installed: rebuild the initramfs by hand if this host has one'
+    fi
   fi
-  rm -f "$STATE_FOLDER/initramfs-outdated"
+  rm -f "$INITRAMFS_MARK"
+}
+
+# check_initramfs: a finding when a rebuild is due and nobody is about to do it.
+check_initramfs() {
+  [[ ! -e $INITRAMFS_MARK || /boot/initrd.img-$(uname -r) -nt $INITRAMFS_MARK ]] || another_apply_waits ||
+    finding initramfs 'the initramfs does not have the current configuration' true
+}
+
+# ---------------------------------------------------------------- the two verbs
+
+# run_verb MEND "$@": what every script does once its flags are read. `diagnose` collects findings; MEND changes the host.
+run_verb() {
+  local mend=$1 left
+  shift
+  require_root
+  take_lock "$@"
+  if [[ $VERB == check ]]; then
+    diagnose
+    report_check
+    return 0
+  fi
+  # Also when apply ends early: an apply before it may have left the rebuild to it.
+  trap refresh_initramfs EXIT
+  "$mend"
+  trap - EXIT
+  refresh_initramfs
+  FINDINGS=() BLOCKERS=()
+  diagnose
+  for left in "${FINDINGS[@]}"; do log "still differs: $left"; done
+  report_apply
 }

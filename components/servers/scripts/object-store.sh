@@ -92,6 +92,7 @@ diagnose() {
 
 apply() {
   local reason
+  read_keys
   have rclone || fail 'rclone is not installed: apply the base environment first'
   if ! file_is "$CONFIG" "$(wanted_config)" || [[ $(stat -c '%a %U' "$CONFIG") != '600 root' ]]; then
     write_file "$CONFIG" 600 "$(wanted_config)"
@@ -102,19 +103,6 @@ apply() {
   [[ -z $reason ]] || fail "the bucket $BUCKET at $ENDPOINT cannot be listed: $reason"
 }
 
-main() {
-  read_verb "$@"
-  read_flags "${@:2}"
-  require_root
-  take_lock "$@"
-  if [[ $VERB == check ]]; then
-    diagnose
-    report_check
-  else
-    read_keys
-    apply
-    report_apply
-  fi
-}
-
-main "$@"
+read_verb "$@"
+read_flags "${@:2}"
+run_verb apply "$@"

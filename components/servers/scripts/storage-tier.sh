@@ -82,33 +82,6 @@ data_drives() {
   esac
 }
 
-# ---------------------------------------------------------------- main
-
-missing_tools() {
-  local tool tools=(wipefs blkid blockdev findmnt mkfs.xfs xfs_info xfs_db cmp udevadm)
-  [[ $LEVEL == single ]] || tools+=(mdadm)
-  for tool in "${tools[@]}"; do have "$tool" || printf ' %s' "$tool"; done
-}
-
-main() {
-  read_verb "$@"
-  read_flags "${@:2}"
-  require_root
-  take_lock "$@"
-  local missing
-  missing=$(missing_tools)
-  if [[ $VERB == check ]]; then
-    if [[ -n $missing ]]; then
-      finding tools-missing "not installed:$missing; the base environment installs them" true
-    else
-      diagnose
-    fi
-    report_check
-  else
-    [[ -z $missing ]] || fail "not installed:$missing; apply the base environment first"
-    apply
-    report_apply
-  fi
-}
-
-main "$@"
+read_verb "$@"
+read_flags "${@:2}"
+run_verb apply "$@"

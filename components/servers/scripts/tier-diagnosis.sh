@@ -110,13 +110,25 @@ creation_was_cut_off() {
 # ---------------------------------------------------------------- what differs
 
 diagnose() {
+  local missing
   FINDINGS=() BLOCKERS=()
+  missing=$(missing_tools)
+  if [[ -n $missing ]]; then
+    finding tools-missing "not installed:$missing; the base environment installs them" true
+    return 0
+  fi
   inspect_drives
   if [[ $LEVEL == single ]]; then diagnose_single; else diagnose_array; fi
   if [[ -n $BASE_DEVICE ]]; then diagnose_filesystem; fi
   diagnose_mount
   if [[ -n $BASE_DEVICE && $LEVEL != single && -n $ARRAY_UUID ]]; then diagnose_mdadm_conf; fi
   diagnose_trim
+}
+
+missing_tools() {
+  local tool tools=(wipefs blkid blockdev findmnt mkfs.xfs xfs_info xfs_db cmp udevadm)
+  [[ $LEVEL == single ]] || tools+=(mdadm)
+  for tool in "${tools[@]}"; do have "$tool" || printf ' %s' "$tool"; done
 }
 
 diagnose_single() {
@@ -277,7 +289,7 @@ diagnose_mount() {
 diagnose_mdadm_conf() {
   [[ $(marked_line /etc/mdadm/mdadm.conf "$(mdadm_marker)") == "$(mdadm_line)" ]] ||
     finding mdadm-conf "/etc/mdadm/mdadm.conf has no current ARRAY line, so the array may come up under another name" true
-  [[ ! -e $STATE_FOLDER/initramfs-outdated ]] || finding initramfs 'the initramfs does not have the current mdadm.conf' true
+  check_initramfs
 }
 
 on_flash() {

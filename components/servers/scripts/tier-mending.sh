@@ -131,14 +131,17 @@ remember_array() {
   [[ $(marked_line /etc/mdadm/mdadm.conf "$(mdadm_marker)") == "$(mdadm_line)" ]] || {
     initramfs_outdated
     set_marked_line /etc/mdadm/mdadm.conf "$(mdadm_marker)" 'ARRAY /dev/md/' "$(mdadm_line)"
+    initramfs_outdated
     changed "wrote the array's UUID into /etc/mdadm/mdadm.conf"
   }
-  refresh_initramfs
 }
 
 refuse_if_blocked() { ((${#BLOCKERS[@]} == 0)) || refuse "${BLOCKERS[@]}" 'nothing was touched'; }
 
 apply() {
+  local missing
+  missing=$(missing_tools)
+  [[ -z $missing ]] || fail "not installed:$missing; apply the base environment first"
   diagnose
   refuse_if_blocked
   if [[ $LEVEL != single ]]; then
@@ -164,7 +167,4 @@ apply() {
     run systemctl enable --now fstrim.timer
     changed 'enabled fstrim.timer'
   fi
-  diagnose
-  local left
-  for left in "${FINDINGS[@]}"; do log "still differs: $left"; done
 }
