@@ -185,7 +185,7 @@ describe("nvlink-the-gpu-has", () => {
   });
 
   it.each([1, 3, 5])("refuses bridges between %i cards", (count) => {
-    expectViolations(analyze(nvlinkTheGpuHas, server({ gpu: ["a40", count, "bridge"] })), { at: "servers.gpu-01.gpus.count", says: [`${count} cards`, "2 at a time"], allowed: "an even number" });
+    expectViolations(analyze(nvlinkTheGpuHas, server({ gpu: ["a40", count, "bridge"] })), { at: "servers.gpu-01.gpus.count", says: [`${count} cards`, "which join 2 at a time"], allowed: "an even number" });
   });
 
   it("names the sizes of the bridge where there is more than one", () => {

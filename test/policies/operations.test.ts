@@ -53,6 +53,7 @@ describe("driver-for-gpu", () => {
 
   it("refuses MIG where the driver is too old for it", () => {
     expectViolations(analyze(driverForGpu, driver("535", { gpus: gpus("h200-sxm", "nvswitch", "1g.18gb") })), { at, says: ["535.309.01", "NVIDIA H200", "MIG"], allowed: "550.90.07 or newer" });
+    expect(analyze(driverForGpu, driver("570", { gpus: gpus("h200-sxm", "nvswitch", "1g.18gb"), version: "550.90.07" }))).toEqual([]);
     expect(analyze(driverForGpu, driver("535", { gpus: gpus("h200-sxm", "nvswitch") }))).toEqual([]);
     expect(analyze(driverForGpu, driver("535", { gpus: gpus("h100-80gb-sxm5", "nvswitch", "1g.10gb") }))).toEqual([]);
   });
@@ -68,6 +69,12 @@ describe("cuda-toolkit-needs-driver", () => {
   });
 });
 
+describe("cuda-toolkit-needs-driver, to the release", () => {
+  it.each([["12.2", "524.99", 1], ["12.2", "525", 0], ["13.0", "579.99", 1], ["13.0", "580", 0]] as const)("%s on driver %s: %i violations", (cudaToolkit, version, count) => {
+    expect(analyze(cudaToolkitNeedsDriver, driver("580", { cudaToolkit, version }))).toHaveLength(count);
+  });
+});
+
 describe("cuda-toolkit-full-features", () => {
   it("objects to CUDA 12.8 on a driver older than the one that came with it", () => {
     expectViolations(analyze(cudaToolkitFullFeatures, driver("535", { cudaToolkit: "12.8" })), { at: "software.cudaToolkit", says: ["CUDA 12.8", "535.309.01", "minor-version"], allowed: "driver 570.86.10 or newer for all of its features" });
@@ -75,6 +82,13 @@ describe("cuda-toolkit-full-features", () => {
 
   it.each([["12.2", "535"], ["12.8", "570"], ["13.0", "580"], ["none", "535"]] as const)("accepts %s on branch %s", (cudaToolkit, branch) => {
     expect(analyze(cudaToolkitFullFeatures, driver(branch, { cudaToolkit }))).toEqual([]);
+  });
+
+  it("objects from the least driver on and up to the toolkit's own, which is enough", () => {
+    const on = (version: string) => analyze(cudaToolkitFullFeatures, driver("570", { cudaToolkit: "12.8", version }));
+    expect(on("525")).toHaveLength(1);
+    expect(on("570.86.09")).toHaveLength(1);
+    expect(on("570.86.10")).toEqual([]);
   });
 
   it("leaves a toolkit that does not run at all to the mandatory rule", () => {
@@ -101,6 +115,11 @@ describe("engine-needs-driver", () => {
     const messages = analyze(engineNeedsDriver, driver("570", { engines: ["vllm", "colossalai", "triton"] }));
     const expected = { at: "software.driver.branch", allowed: "driver 580 or newer" };
     expectViolations(messages, { ...expected, says: ["vLLM"] }, { ...expected, says: ["Triton"] });
+  });
+
+  it("accepts the least driver exactly", () => {
+    expect(analyze(engineNeedsDriver, driver("580", { engines: ["vllm"], version: "580" }))).toEqual([]);
+    expect(analyze(engineNeedsDriver, driver("580", { engines: ["vllm"], version: "579.99" }))).toHaveLength(1);
   });
 
   it("accepts every engine on branch 580, and no engine on any", () => {
