@@ -27,8 +27,9 @@ const serialCharacters = 20;
 const modelCharacters = 40;
 const sataPorts = 6;
 const portsPerSlot = 8;
-/** XFS refuses less than 300 MiB; half as much again leaves room for md's and the log's own needs. */
-const smallestArrayMiB = 448;
+/** XFS refuses less than 300 MiB, and 560 MiB where it is told of stripes, for its log has to fit into one of eight groups. */
+const smallestPlainMiB = 336;
+const smallestStripedMiB = 640;
 const smallestDriveMiB = 128;
 
 /** Data drives of an array: what its capacity is divided by. */
@@ -51,7 +52,8 @@ export function dataDrives(level: string, drives: number): number {
 export function emulateDrives(server: Server): EmulatedDrive[] {
   const sizes = new Map<string, number>();
   for (const tier of Object.values(server.tiers)) {
-    const each = Math.max(smallestDriveMiB, Math.ceil(smallestArrayMiB / dataDrives(tier.level, tier.drives.length) / 16) * 16);
+    const whole = tier.level === "single" || tier.level === "raid1" ? smallestPlainMiB : smallestStripedMiB;
+    const each = Math.max(smallestDriveMiB, Math.ceil(whole / dataDrives(tier.level, tier.drives.length) / 16) * 16);
     for (const id of tier.drives) sizes.set(id, each);
   }
   const taken = new Set<string>();

@@ -17,7 +17,6 @@ export const recipe = {
   ],
   // What nobody reads on a machine that lives for minutes.
   leaveOut: ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*"],
-  // A complete initramfs takes minutes to pack in software emulation, and packages ask for it.
   initramfsModules: ["virtio_pci", "virtio_blk", "ext4", "nvme", "ahci", "sd_mod", "raid0", "raid1", "raid10", "raid456"],
   maskedUnits: ["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "man-db.timer", "smartmontools.service", "systemd-timesyncd.service", "getty@tty1.service"],
   files: {
@@ -30,6 +29,29 @@ export const recipe = {
   } as Readonly<Record<string, string>>,
 } as const;
 
+/**
+ * Packing an initramfs starts thousands of programs, which takes minutes in software emulation, and every array asks for
+ * it. This packs the one that came with the image again, with the settings that the server has now laid over it.
+ */
+const packInitramfs = `#!/bin/sh
+# Stand-in for mkinitramfs on an emulated server.
+set -eu
+out="" version=$(uname -r)
+while [ $# -gt 0 ]; do
+  case $1 in
+    -o) out=$2; shift ;;
+    -*) ;;
+    *) version=$1 ;;
+  esac
+  shift
+done
+cp "/usr/share/rack/initrd.img-$version" "$out"
+# The kernel takes a second archive at a multiple of four bytes.
+truncate --size=%4 "$out"
+cd /
+find etc/mdadm etc/modprobe.d etc/udev | cpio --quiet --create --format=newc >>"$out"
+`;
+
 export interface SystemImage {
   /** A raw ext4 file system with kernel and initrd in its /boot. Copied for every server, never written to. */
   file: string;
@@ -40,7 +62,7 @@ export interface SystemImage {
 
 /** Name of the cache folder: the same recipe is built once. */
 export function recipeHash(): string {
-  return createHash("sha256").update(JSON.stringify(recipe)).digest("hex").slice(0, 12);
+  return createHash("sha256").update(JSON.stringify([recipe, bootstrapHooks()])).digest("hex").slice(0, 12);
 }
 
 /**
@@ -131,7 +153,13 @@ ${writes.join("\n")}
 rm -f "$1"/etc/ssh/ssh_host_* "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/* "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/hostname "$1"/etc/resolv.conf
 : >"$1/etc/machine-id"
 chroot "$1" systemctl -q enable systemd-networkd.service ssh.service first-login.service
-chroot "$1" systemctl -q mask ${recipe.maskedUnits.join(" ")}`],
+chroot "$1" systemctl -q mask ${recipe.maskedUnits.join(" ")}
+mkdir -p "$1/usr/share/rack"
+cp "$1"/boot/initrd.img-* "$1/usr/share/rack/"
+chroot "$1" dpkg-divert --quiet --local --rename --add /usr/sbin/mkinitramfs
+cat >"$1/usr/sbin/mkinitramfs" <<'PACK'
+${packInitramfs}PACK
+chmod 755 "$1/usr/sbin/mkinitramfs"`],
   ];
 }
 
