@@ -54,7 +54,7 @@ export function rulesPage(): string {
     "pulumi preview --policy-pack policies --policy-pack-config rules.json",
     "```",
     "",
-    "In the sources, \"guide\" is the deployment guide that the product implements and \"facts\" the collection of checked figures.",
+    "Sources: \"guide\" is [the deployment guide](guide.md), \"facts\" are [the figures checked for it](facts.md).",
     "",
     ...Object.entries(areas).flatMap(([area, members]) => [`## ${headings[area as keyof typeof areas]}`, "", ...members.flatMap(entry)]),
   ].join("\n");
