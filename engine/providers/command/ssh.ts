@@ -216,7 +216,7 @@ class Connection implements SshConnection {
 
       const finish = (): void => {
         clearTimeout(kill);
-        channel.removeListener("close", finish);
+        channel.removeListener("close", onceRead);
         options.signal?.removeEventListener("abort", stop);
         this.client.removeListener("close", finish);
         const result = { stdout: stdout.finish(), stderr: stderr.finish(), output: both.finish() };
@@ -235,7 +235,12 @@ class Connection implements SshConnection {
         }, options.graceMilliseconds ?? STOP_GRACE_MILLISECONDS);
       };
 
-      channel.once("close", finish);
+      // ssh2 announces the end once standard output is read; the rest of standard error can still be on its way.
+      const onceRead = (): void => {
+        if (channel.stderr.readableEnded || channel.stderr.destroyed) finish();
+        else channel.stderr.once("end", finish);
+      };
+      channel.once("close", onceRead);
       this.client.once("close", finish);
       channel.on("error", () => undefined);
       if (options.signal?.aborted === true) stop();

@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import * as fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ConnectionPool } from "../../../engine/providers/command/pool";
 import { AuthenticationError, ConnectionLostError, openConnection } from "../../../engine/providers/command/ssh";
@@ -76,6 +77,36 @@ describe("passwords", () => {
   it("says that nothing was offered", async () => {
     const { settings } = await fakeHost({ onLogin: (context) => context.reject(["publickey"]), onCommand: () => undefined });
     expect((await failure(openConnection(settings))).message).toContain("offered: nothing (no key, no agent, no password)");
+  });
+});
+
+describe("output", () => {
+  it("arrives whole and in lines, wherever the network cuts it", async () => {
+    const parts = new Map<string, Buffer[]>();
+    const { settings } = await fakeHost({
+      onCommand: (command, channel) => {
+        for (const part of parts.get(command) ?? []) channel.write(part);
+        channel.exit(0);
+        channel.end();
+      },
+    });
+    const connection = await openConnection(settings);
+    const cuts = fc.array(fc.nat({ max: 400 }), { maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: "binary", maxLength: 100 }), cuts, async (text, at) => {
+        const bytes = Buffer.from(text);
+        const ends = [...at.map((cut) => cut % (bytes.length + 1)), bytes.length].sort((a, b) => a - b);
+        const name = String(parts.size);
+        parts.set(name, ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end)).filter((part) => part.length > 0));
+        const lines: string[] = [];
+        const { stdout } = await connection.exec(name, { onStdout: (line) => lines.push(line) });
+        expect(stdout).toBe(text);
+        const expected = text.split("\n").map((line) => line.replace(/\r$/, ""));
+        expect(lines).toEqual(text === "" || text.endsWith("\n") ? expected.slice(0, -1) : expected);
+      }),
+      { numRuns: 60 },
+    );
+    connection.close();
   });
 });
 

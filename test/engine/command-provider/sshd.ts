@@ -76,6 +76,8 @@ export async function startSshd(authorized: string[], settings: { hostKeyType?: 
     "AllowTcpForwarding yes",
     "AcceptEnv ALLOWED_* PULUMI_COMMAND_*",
     "Subsystem sftp internal-sftp",
+    // Keeps the shell start-up files of whoever runs the tests out of them.
+    `SetEnv HOME=${directory}`,
     "LogLevel VERBOSE",
     ...(settings.extra ?? []),
   ];
