@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { exportStack } from "../engine";
 import { stateFile } from "./project";
 
 /** URNs that the embedded engine's state of an environment holds. */
@@ -6,9 +7,9 @@ export function embeddedUrns(environment: string): Set<string> {
   return urnsIn(stateFile(environment));
 }
 
-/** URNs in a state file; none where the file does not exist. */
+/** URNs in a state file, steps of a run that was cut off included; none where the file does not exist. */
 export function urnsIn(file: string): Set<string> {
   if (!existsSync(file)) return new Set();
-  const state = JSON.parse(readFileSync(file, "utf8")) as { deployment?: { resources?: { urn: string }[] } };
+  const state = JSON.parse(exportStack(file)) as { deployment?: { resources?: { urn: string }[] } };
   return new Set((state.deployment?.resources ?? []).map(({ urn }) => urn));
 }

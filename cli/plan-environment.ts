@@ -36,6 +36,8 @@ export interface PlanOptions {
   replace?: string[];
   onEvent?: (event: EngineEvent) => void;
   signal?: AbortSignal;
+  /** Aborted when running steps are to be cut off as well. */
+  cancelSignal?: AbortSignal;
 }
 
 /** What both `plan` and `up` hand to the embedded engine. */
@@ -52,6 +54,8 @@ export function engineOptions(loaded: LoadedEnvironment, options: PlanOptions) {
     ...(options.passphrase === undefined ? {} : { passphrase: options.passphrase }),
     ...(options.replace === undefined ? {} : { replace: options.replace }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.cancelSignal === undefined ? {} : { cancelSignal: options.cancelSignal }),
+    ...(loaded.encryptionSalt === undefined ? {} : { encryptionSalt: loaded.encryptionSalt }),
   };
 }
 

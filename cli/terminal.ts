@@ -4,12 +4,10 @@ type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
 
 /** Where a command writes. Results go to stdout, progress and complaints to stderr, so that a pipe gets results only. */
 export interface Terminal {
-  out(text: string): void;
-  err(text: string): void;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
   /** Colours text where stdout is a terminal and NO_COLOR is unset. */
-  style(style: Style, text: string): string;
-  /** Columns to lay tables out for. @default 80 where stdout is not a terminal */
-  readonly columns: number;
+  readonly style: (style: Style, text: string) => string;
   /** Shows what long work is doing now. */
   readonly progress: Progress;
 }
@@ -81,7 +79,6 @@ export function processTerminal(): Terminal {
     out: (text) => void process.stdout.write(text),
     err,
     style: (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text),
-    columns: process.stdout.isTTY ? process.stdout.columns : 80,
     progress: process.stderr.isTTY ? terminalProgress(process.stderr) : plainProgress(err),
   };
 }

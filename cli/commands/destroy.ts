@@ -2,6 +2,7 @@ import { destroy as engineDestroy } from "../../engine";
 import { confirm } from "../ask";
 import { embeddedUrns } from "../embedded-state";
 import { chooseEngine } from "../engine-choice";
+import { withEngineErrors } from "../engine-errors";
 import { CliError, exitCodes } from "../exit";
 import type { ExitCode } from "../exit";
 import { interruptible } from "../interrupt";
@@ -23,8 +24,8 @@ export async function destroy(terminal: Terminal, name: string, options: { yes?:
   const passphrase = requirePassphrase("the state keeps connections to servers as secrets");
   terminal.err(`${resources} resources of ${name} leave the state. The hosts stay as they are: no drive is wiped, no file system unmounted, no package removed.\n`);
   if (!(await confirm(`Forget ${name}?`, options.yes === true))) return exitCodes.finding;
-  return interruptible(terminal, async (signal) => {
-    const result = await engineDestroy({ ...engineOptions(loaded, { secrets, passphrase, signal }), onEvent: progressOf(terminal) });
+  return interruptible(terminal, async (signal, cancelSignal) => {
+    const result = await withEngineErrors(() => engineDestroy({ ...engineOptions(loaded, { secrets, passphrase, signal, cancelSignal }), onEvent: progressOf(terminal) }));
     terminal.progress.done();
     terminal.err(renderOutcome(result, terminal.style));
     if (options.json === true) terminal.out(`${JSON.stringify({ environment: name, ok: result.ok, changes: result.changes, durationSeconds: result.durationSeconds })}\n`);

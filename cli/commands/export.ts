@@ -1,14 +1,16 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { exportStack } from "../../engine";
 import { CliError, exitCodes } from "../exit";
 import type { ExitCode } from "../exit";
 import { loadEnvironment, stateFile } from "../project";
 import type { Terminal } from "../terminal";
 
-/** `rackwright export`: the state file as it is; it has the format of `pulumi stack export` already. */
+/** `rackwright export`: the state, which has the format of `pulumi stack export` already. */
 export function exportState(terminal: Terminal, name: string): Promise<ExitCode> {
   loadEnvironment(name);
   const file = stateFile(name);
   if (!existsSync(file)) throw new CliError(`${name} is not up: the embedded engine holds no state of it.`, exitCodes.badInput);
-  terminal.out(readFileSync(file, "utf8"));
+  const stack = exportStack(file);
+  terminal.out(stack.endsWith("\n") ? stack : `${stack}\n`);
   return Promise.resolve(exitCodes.well);
 }

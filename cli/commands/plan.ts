@@ -1,3 +1,4 @@
+import { withEngineErrors } from "../engine-errors";
 import { exitCodes } from "../exit";
 import type { ExitCode } from "../exit";
 import { interruptible } from "../interrupt";
@@ -16,14 +17,15 @@ const plansAtOnce = 2;
 export async function plan(terminal: Terminal, name: string | undefined, options: { json?: boolean }): Promise<ExitCode> {
   const names = name === undefined ? environmentNames() : [name];
   const loaded = names.map(loadEnvironment);
+  const given = passphrase();
   const plans = await interruptible(terminal, async (signal) => {
     const results = new Map<string, EnvironmentPlan>();
     const waiting = [...loaded];
     const worker = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
         terminal.progress.doing(`planning ${next.name}`);
-        const given = passphrase();
-        results.set(next.name, await planEnvironment(next, { secrets: secretPlaceholders(next), signal, ...(given === undefined ? {} : { passphrase: given }) }));
+        const planning = { secrets: secretPlaceholders(next), signal, ...(given === undefined ? {} : { passphrase: given }) };
+        results.set(next.name, await withEngineErrors(() => planEnvironment(next, planning)));
       }
     };
     await Promise.all(Array.from({ length: plansAtOnce }, worker));

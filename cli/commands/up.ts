@@ -1,9 +1,9 @@
 import { up as engineUp } from "../../engine";
-import type { EngineEvent } from "../../engine/events";
 import { confirm } from "../ask";
 import { embeddedUrns } from "../embedded-state";
 import { chooseEngine } from "../engine-choice";
 import type { EngineName } from "../engine-choice";
+import { withEngineErrors } from "../engine-errors";
 import { exitCodes } from "../exit";
 import type { ExitCode } from "../exit";
 import { checkHosts } from "../hosts";
@@ -38,14 +38,14 @@ export async function up(terminal: Terminal, name: string, options: UpOptions): 
   terminal.err(`Engine: ${choice.engine} (${choice.reason}).\n`);
   const secrets = await readSecrets(loaded);
   const known = choice.engine === "pulumi" ? await pulumiUrns(name) : embeddedUrns(name);
-  return interruptible(terminal, async (signal) => {
+  return interruptible(terminal, async (signal, cancelSignal) => {
     const before = known.size === 0 ? undefined : await check(terminal, loaded, secrets, signal);
     if (before !== undefined) {
       requireReachable(before);
       if (before.checks.some(({ findings }) => findings.length > 0)) terminal.err(renderHostReport(before, terminal.style));
     }
     const replace = urnsToMend(name, before?.checks ?? [], known);
-    const run = { terminal, loaded, secrets, replace, options, signal };
+    const run = { terminal, loaded, secrets, replace, options, signal, cancelSignal };
     const done = choice.engine === "pulumi" ? await withPulumi(run) : await withEmbedded(run);
     if (done.code !== exitCodes.well) return done.code;
     const after = await check(terminal, loaded, secrets, signal);
@@ -61,6 +61,7 @@ interface Run {
   replace: string[];
   options: UpOptions;
   signal: AbortSignal;
+  cancelSignal: AbortSignal;
 }
 
 interface Done {
@@ -89,11 +90,11 @@ async function withPulumi({ loaded, replace, options }: Run): Promise<Done> {
   return { code, result: {} };
 }
 
-async function withEmbedded({ terminal, loaded, secrets, replace, options, signal }: Run): Promise<Done> {
+async function withEmbedded({ terminal, loaded, secrets, replace, options, signal, cancelSignal }: Run): Promise<Done> {
   const passphrase = requirePassphrase("the state keeps connections to servers as secrets");
-  const given = { secrets, replace, passphrase, signal };
+  const given = { secrets, replace, passphrase, signal, cancelSignal };
   terminal.progress.doing(`planning ${loaded.name}`);
-  const plan = await planEnvironment(loaded, given);
+  const plan = await withEngineErrors(() => planEnvironment(loaded, given));
   terminal.progress.done();
   terminal.err(renderPlan(plan, terminal.style, true));
   if (!plan.ok) return { code: exitCodes.finding, result: { plan } };
@@ -101,7 +102,7 @@ async function withEmbedded({ terminal, loaded, secrets, replace, options, signa
   if (changing && !(await confirm(`Make ${loaded.name} so?`, options.yes === true))) return { code: exitCodes.finding, result: {} };
 
   const progress = progressOf(terminal);
-  const result = await engineUp({ ...engineOptions(loaded, given), onEvent: (event: EngineEvent) => progress(event) });
+  const result = await withEngineErrors(() => engineUp({ ...engineOptions(loaded, given), onEvent: progress }));
   terminal.progress.done();
   terminal.err(renderOutcome(result, terminal.style));
   return { code: result.ok ? exitCodes.well : exitCodes.finding, result: { changes: result.changes, durationSeconds: result.durationSeconds } };
