@@ -14,7 +14,7 @@ export interface BaseEnvironmentSpec extends Pick<SoftwarePlan, "repositories" |
 export class BaseEnvironment extends pulumi.ComponentResource {
   constructor(name: string, args: HostStepArgs<BaseEnvironmentSpec>, options?: pulumi.ComponentResourceOptions) {
     super("rackwright:servers:BaseEnvironment", name, { ...args.spec }, options);
-    hostCommand(args, { parent: this });
+    hostCommand(this, args);
     this.registerOutputs({ ...args.spec });
   }
 }

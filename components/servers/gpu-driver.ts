@@ -13,7 +13,7 @@ export interface GpuDriverSpec extends Omit<DriverPlan, "gpuCount" | "gpuName"> 
 export class GpuDriver extends pulumi.ComponentResource {
   constructor(name: string, args: HostStepArgs<GpuDriverSpec>, options?: pulumi.ComponentResourceOptions) {
     super("rackwright:servers:GpuDriver", name, { ...args.spec }, options);
-    hostCommand(args, { parent: this });
+    hostCommand(this, args);
     this.registerOutputs({ ...args.spec });
   }
 }

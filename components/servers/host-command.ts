@@ -1,5 +1,5 @@
 import { remote, type types } from "@pulumi/command";
-import type { CustomResourceOptions, Input } from "@pulumi/pulumi";
+import type { Input, Resource } from "@pulumi/pulumi";
 import { commandLine, type HostStep } from "./plan";
 
 /** What every component that runs a host step is given. */
@@ -9,13 +9,15 @@ export interface HostStepArgs<Spec> {
   step: HostStep;
   user: string;
   connection: types.input.remote.ConnectionArgs;
+  /** What must be on the server before. On the command itself, for a component's own `dependsOn` is not its children's. */
+  dependsOn: Resource[];
 }
 
 /**
  * Runs a step's `apply` when its command line changes. There is no `update`, so that the provider runs `create` again, and
  * no `delete`: nothing that Pulumi deletes ever touches a drive.
  */
-export function hostCommand({ step, user, connection }: Omit<HostStepArgs<unknown>, "spec">, options: CustomResourceOptions, stdin?: Input<string>): remote.Command {
+export function hostCommand(parent: Resource, { step, user, connection, dependsOn }: Omit<HostStepArgs<unknown>, "spec">, stdin?: Input<string>): remote.Command {
   return new remote.Command(
     step.name,
     {
@@ -25,6 +27,6 @@ export function hostCommand({ step, user, connection }: Omit<HostStepArgs<unknow
       addPreviousOutputInEnv: false,
       logging: remote.Logging.Stderr,
     },
-    options,
+    { parent, dependsOn },
   );
 }

@@ -15,7 +15,7 @@ export class ObjectStore extends pulumi.ComponentResource {
     super("rackwright:servers:ObjectStore", name, { ...args.spec }, options);
     const { accessKeyId, secretAccessKey } = args;
     const stdin = accessKeyId === undefined || secretAccessKey === undefined ? undefined : pulumi.secret(pulumi.interpolate`${accessKeyId}\n${secretAccessKey}\n`);
-    hostCommand(args, { parent: this }, stdin);
+    hostCommand(this, args, stdin);
     this.registerOutputs({ ...args.spec });
   }
 }

@@ -4,8 +4,9 @@ import type { Drive, Environment, Server as ServerFacts } from "../environment/s
 import { BaseEnvironment } from "./base-environment";
 import { remoteConnection, type Credentials } from "./credentials";
 import { GpuDriver } from "./gpu-driver";
+import type { HostStepArgs } from "./host-command";
 import { ObjectStore } from "./object-store";
-import { planServer, type HostStep, type ServerPlan } from "./plan";
+import { planServer, type ServerPlan } from "./plan";
 import { REMOTE_FOLDER, SCRIPTS_FOLDER } from "./scripts";
 import { StorageTier } from "./storage-tier";
 
@@ -36,15 +37,16 @@ export class Server extends pulumi.ComponentResource {
     const done = new Map<string, pulumi.Resource>();
     for (const step of plan.steps) {
       const before = step.dependsOn.flatMap((other) => done.get(other) ?? []);
-      done.set(step.name, this.register(step, facts, args, { parent: this, dependsOn: [tools, ...before] }, connection, credentials));
+      done.set(step.name, this.register(facts, args, { step, user: plan.connection.user, connection, dependsOn: [tools, ...before] }));
     }
     this.registerOutputs(spec);
   }
 
-  private register(step: HostStep, facts: ServerFacts, { environment }: ServerArgs, options: pulumi.ComponentResourceOptions, connection: ReturnType<typeof remoteConnection>, credentials: Credentials): pulumi.Resource {
+  private register(facts: ServerFacts, { environment, credentials = {} }: ServerArgs, common: Omit<HostStepArgs<unknown>, "spec">): pulumi.Resource {
+    const { step } = common;
     const { software, tiers, name: server } = this.plan;
     const { os, cudaToolkit } = environment.software;
-    const common = { step, user: this.plan.connection.user, connection };
+    const options = { parent: this };
     switch (step.kind) {
       case "base-environment":
         return new BaseEnvironment(step.name, { ...common, spec: { server, os, cudaToolkit, packages: software.base, repositories: software.repositories, rdma: software.rdma } }, options);

@@ -13,7 +13,7 @@ export interface StorageTierSpec extends Omit<TierPlan, "drives"> {
 export class StorageTier extends pulumi.ComponentResource {
   constructor(name: string, args: HostStepArgs<StorageTierSpec>, options?: pulumi.ComponentResourceOptions) {
     super("rackwright:servers:StorageTier", name, { ...args.spec }, options);
-    hostCommand(args, { parent: this });
+    hostCommand(this, args);
     this.registerOutputs({ ...args.spec });
   }
 }

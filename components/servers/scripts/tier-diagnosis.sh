@@ -254,7 +254,9 @@ diagnose_geometry() {
 
 # ---- mount and boot
 
-readonly MOUNT_OPTIONS=noatime,nofail,x-systemd.device-timeout=30
+# With nofail nothing waits for the mount, so that a long timeout costs no boot time; one that is too short leaves the
+# tier unmounted when drives spin up late, and whoever writes to it then fills the system drive.
+readonly MOUNT_OPTIONS=noatime,nofail,x-systemd.device-timeout=300
 
 fstab_marker() { printf 'rackwright: tier %s' "$TIER"; }
 fstab_line() { printf 'UUID=%s %s xfs %s 0 0' "$(wanted_fs_uuid)" "$MOUNT" "$MOUNT_OPTIONS"; }

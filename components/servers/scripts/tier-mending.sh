@@ -116,7 +116,7 @@ unmount_former() {
 mount_tier() {
   if [[ -n $(mounted_device) ]] && ! mount_answers; then unmount_dead; fi
   unmount_former
-  if set_marked_line /etc/fstab "$(fstab_marker)" "$MOUNT_OPTIONS" "$(fstab_line)"; then
+  if set_marked_line /etc/fstab "$(fstab_marker)" noatime,nofail,x-systemd.device-timeout= "$(fstab_line)"; then
     changed "wrote the entry for $MOUNT in /etc/fstab"
     run systemctl daemon-reload
   fi
