@@ -1,0 +1,7 @@
+#!/bin/sh
+# Runs one file of the project on the pinned runtime: scripts/run.sh FILE [ARGUMENT ...]
+set -eu
+root=$(cd -- "$(dirname -- "$0")/.." && pwd -P)
+cd "$root"
+. scripts/setup.sh
+exec "$NODE" --require tsx/cjs "$@"
