@@ -5,8 +5,13 @@ export class Slots {
   private free: number;
   private readonly waiting: (() => void)[] = [];
 
-  constructor(count: number) {
+  constructor(private readonly count: number) {
     this.free = count;
+  }
+
+  /** Tasks that run now. */
+  get taken(): number {
+    return this.count - this.free;
   }
 
   async use<T>(signal: AbortSignal | undefined, task: () => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@ import type { Client, ClientChannel, SFTPWrapper } from "ssh2";
 import type { Duplex } from "node:stream";
 import type { SshConnectionSettings, SshEndpoint } from "./connection";
 import { addressOf, portOf } from "./connection";
-import { dial } from "./dial";
+import { dial, pause } from "./dial";
 import type { DialOptions } from "./dial";
 import { ConnectionError, ConnectionLostError, HostUnreachableError, abortError } from "./errors";
 import { LineCollector } from "./lines";
@@ -19,6 +19,17 @@ const STOP_GRACE_MILLISECONDS = 5_000;
 
 /** How long a killed command's channel may take to close; what it left in the background can hold it open for ever. */
 const LAST_WORDS_MILLISECONDS = 500;
+
+const SESSION_ATTEMPTS = 8;
+const FIRST_SESSION_DELAY_MILLISECONDS = 25;
+const LONGEST_SESSION_DELAY_MILLISECONDS = 1_000;
+
+/** Reasons of RFC 4254, 5.1, with which hosts refuse a session for want of room: connect failed, resource shortage. */
+const NO_ROOM = [2, 4];
+
+function isSessionRefusal(error: unknown): boolean {
+  return error instanceof Error && "reason" in error && NO_ROOM.includes(Number(error.reason));
+}
 
 const DISCONNECTED = /^(No response from server|Not connected|Channel is not open)/;
 
@@ -97,7 +108,7 @@ class Connection implements SshConnection {
   }
 
   exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
-    return this.sessions.use(options.signal, () =>
+    return this.session(options.signal, () =>
       this.open<ClientChannel, ExecResult>(
         (opened) => this.client.exec(command, options.env === undefined ? {} : { env: options.env }, opened),
         (channel) => this.collect(channel, options),
@@ -106,7 +117,7 @@ class Connection implements SshConnection {
   }
 
   upload(source: UploadSource, remotePath: string, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return this.sessions.use(signal, async () => {
+    return this.session(signal, async () => {
       const sftp = await this.open<SFTPWrapper, SFTPWrapper>((opened) => this.client.sftp(opened), (wrapper) => wrapper);
       const stop = (): void => sftp.end();
       signal?.addEventListener("abort", stop, { once: true });
@@ -145,6 +156,29 @@ class Connection implements SshConnection {
 
   close(): void {
     this.client.end();
+  }
+
+  /**
+   * Runs `work` in a session. A host refuses one while it has no room: its MaxSessions may be lower than usual, and it
+   * counts a session until it has collected the command, a little after it reported the end. Nothing has started then,
+   * so it is asked again: for as long as sessions of ours are open, else eight times.
+   */
+  private session<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    return this.sessions.use(signal, async () => {
+      let refusals = 0;
+      for (let delay = FIRST_SESSION_DELAY_MILLISECONDS; ; delay = Math.min(2 * delay, LONGEST_SESSION_DELAY_MILLISECONDS)) {
+        try {
+          return await work();
+        } catch (error) {
+          if (!isSessionRefusal(error)) throw error;
+          if (this.sessions.taken <= 1 && ++refusals >= SESSION_ATTEMPTS) {
+            const message = `${addressOf(this.settings)} opens no session for commands; see MaxSessions and its sshd's log`;
+            throw new Error(message, { cause: error });
+          }
+        }
+        await pause(delay, signal);
+      }
+    });
   }
 
   /** Calls under way are failed by ssh2 before it announces that the connection is gone, hence the texts. */

@@ -1,6 +1,7 @@
 import { Server } from "ssh2";
 import type { AuthContext, Connection, ServerChannel, Session } from "ssh2";
-import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { KeyPair } from "./sshd";
 
 /** What a host that misbehaves on purpose does with one command. */
@@ -31,7 +32,7 @@ export interface FakeHostOptions {
 
 /** An SSH server on loopback for the faults that a healthy sshd does not produce. */
 export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost> {
-  const open = new Set<Connection>();
+  const sockets = new Set<Socket>();
   const commands: string[] = [];
   const signals: string[] = [];
   let connections = 0;
@@ -45,9 +46,7 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
   };
   const server = new Server({ hostKeys: [options.hostKey.privateKey], debug }, (connection) => {
     connections++;
-    open.add(connection);
     connection.on("error", () => undefined);
-    connection.on("close", () => open.delete(connection));
     connection.on("authentication", (context) => {
       if (options.onLogin === undefined) context.accept();
       else options.onLogin(context);
@@ -77,14 +76,18 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
       });
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const socketOf = (connection: Connection): { destroy(): void } =>
-    (connection as unknown as { _sock: { destroy(): void } })._sock;
+  const listener = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.on("close", () => sockets.delete(socket));
+    server.injectSocket(socket);
+  });
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   const cut = (): void => {
-    for (const connection of open) socketOf(connection).destroy();
+    for (const socket of sockets) socket.destroy();
   };
   return {
-    port: (server.address() as AddressInfo).port,
+    port: (listener.address() as AddressInfo).port,
     commands,
     signals,
     connections: () => connections,
@@ -93,7 +96,7 @@ export async function startFakeHost(options: FakeHostOptions): Promise<FakeHost>
     stop: () =>
       new Promise((resolve) => {
         cut();
-        server.close(() => resolve());
+        listener.close(() => resolve());
       }),
   };
 }

@@ -116,6 +116,22 @@ describe("exec", () => {
     expect(results.map((result) => result.stdout.trim())).toEqual(Array.from({ length: 24 }, (_, i) => String(i)));
   });
 
+  it("waits for room where the host allows fewer sessions than usual", async () => {
+    const narrow = await startSshd([key.publicKey], { extra: ["MaxSessions 2"] });
+    const given = { ...settings, port: narrow.port, hostKey: narrow.hostKey };
+    const results = await connected(given, (c) => Promise.all(Array.from({ length: 10 }, (_, i) => c.exec(`sleep 0.05; echo ${String(i)}`))));
+    expect(results.map((result) => result.stdout.trim())).toEqual(Array.from({ length: 10 }, (_, i) => String(i)));
+    await narrow.stop();
+  });
+
+  it("says so where the host allows none", async () => {
+    const closed = await startSshd([key.publicKey], { extra: ["MaxSessions 0"] });
+    const given = { ...settings, port: closed.port, hostKey: closed.hostKey };
+    const error = await failure(connected(given, (c) => c.exec("true")));
+    expect(error.message).toBe(`127.0.0.1:${String(closed.port)} opens no session for commands; see MaxSessions and its sshd's log`);
+    await closed.stop();
+  });
+
   it("tells which environment variables the host takes", async () => {
     await connected(settings, async (c) => {
       const accepted = await c.acceptsEnvironment(["ALLOWED_ONE", "REFUSED"]);
