@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import * as fc from "fast-check";
@@ -387,68 +387,5 @@ describe("a connection that breaks", () => {
     expect(after).toBeInstanceOf(ConnectionLostError);
     expect(after).toMatchObject({ commandStarted: false });
     await server.stop();
-  });
-});
-
-describe("upload", () => {
-  const tree = (at: string): void => {
-    mkdirSync(join(at, "one", "two"), { recursive: true });
-    mkdirSync(join(at, "empty"));
-    writeFileSync(join(at, "file1"), "1");
-    writeFileSync(join(at, "one", "file2"), Buffer.from([0, 255, 10, 13]));
-    writeFileSync(join(at, "one", "two", "none"), "");
-  };
-  const contents = (at: string): [string, string, string] => [
-    readFileSync(join(at, "file1"), "utf8"),
-    readFileSync(join(at, "one", "file2")).toString("hex"),
-    readFileSync(join(at, "one", "two", "none"), "utf8"),
-  ];
-  const copied: [string, string, string] = ["1", "00ff0a0d", ""];
-
-  it("puts a folder into remotePath under its own name, and its content where the path ends in /", async () => {
-    const source = join(folder, "scripts");
-    tree(source);
-    await connected(settings, async (c) => {
-      const target = join(folder, "up", "a", "b");
-      await c.upload({ path: source }, target);
-      expect(contents(join(target, "scripts"))).toEqual(copied);
-      await c.upload({ path: source }, target);
-      await c.upload({ path: `${source}/` }, join(folder, "up", "c"));
-      expect(contents(join(folder, "up", "c"))).toEqual(copied);
-    });
-  });
-
-  it("puts a file at remotePath, or into it where that is a folder, and makes parents", async () => {
-    const source = join(folder, "one.txt");
-    const big = Buffer.alloc(5_000_000, "abcdefg");
-    writeFileSync(source, big);
-    await connected(settings, async (c) => {
-      await c.upload({ path: source }, join(folder, "p", "q", "named"));
-      expect(readFileSync(join(folder, "p", "q", "named")).equals(big)).toBe(true);
-      writeFileSync(source, "short");
-      await c.upload({ path: source }, join(folder, "p", "q", "named"));
-      expect(readFileSync(join(folder, "p", "q", "named"), "utf8")).toBe("short");
-      await c.upload({ path: source }, join(folder, "p", "q"));
-      expect(readFileSync(join(folder, "p", "q", "one.txt"), "utf8")).toBe("short");
-    });
-  });
-
-  it("writes a text, but not onto a folder", async () => {
-    await connected(settings, async (c) => {
-      await c.upload({ text: "grüße\n" }, join(folder, "t", "note"));
-      expect(readFileSync(join(folder, "t", "note"), "utf8")).toBe("grüße\n");
-      const error = await failure(c.upload({ text: "x" }, join(folder, "t")));
-      expect(error.message).toContain("is a directory; when using a text asset, remotePath must be a file path");
-    });
-  });
-
-  it("refuses to put a folder onto a file, and a source that is not there", async () => {
-    writeFileSync(join(folder, "occupied"), "kept");
-    await connected(settings, async (c) => {
-      await expect(c.upload({ path: `${join(folder, "scripts")}/` }, join(folder, "occupied"))).rejects.toThrow("exists but is not a directory");
-      await expect(c.upload({ path: join(folder, "missing") }, "/tmp/x")).rejects.toThrow("no such file");
-      await expect(c.upload({ path: join(folder, "occupied") }, "/proc/nope/x")).rejects.toThrow("failed to create parent directories");
-    });
-    expect(readFileSync(join(folder, "occupied"), "utf8")).toBe("kept");
   });
 });
