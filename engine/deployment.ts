@@ -10,9 +10,8 @@ import type { PolicySubject } from "./policy-pack";
 import type { Provider } from "./providers/provider";
 import type { Run } from "./run";
 import { newState, providerGoal, registeredOf } from "./states";
-import { UNKNOWN_TEXT } from "./signatures";
 import { providerUrn } from "./state/resource-list";
-import { Steps } from "./steps";
+import { NO_DIFFERENCE, Steps } from "./steps";
 import type { Difference } from "./steps";
 import { isProviderType, makeUrn, packageOf, stackUrn } from "./urn";
 import { containsUnknown, sameValue } from "./values";
@@ -40,8 +39,8 @@ export class Deployment implements ProgramCalls {
   private readonly failed = new Set<string>();
   private readonly registered = new Map<string, Promise<Registered>>();
   private readonly replaced = new Set<string>();
-  /** Deleted before they were registered, because of something they depend on. */
-  private readonly deletedFirst = new Set<string>();
+  /** Deleted before they were registered, because of something they depend on; with the inputs that ask for it. */
+  private readonly deletedFirst = new Map<string, string[]>();
   private readonly condemned: ResourceState[] = [];
   private turn: Promise<void> = Promise.resolve();
 
@@ -179,7 +178,7 @@ export class Deployment implements ProgramCalls {
     const wanted = providerGoal(provider, goal.version);
     const urn = makeUrn(this.run.stack, this.run.project, "", wanted.type, wanted.name);
     const { id } = await (this.registered.get(urn) ?? this.register(wanted));
-    return `${urn}::${id === "" ? UNKNOWN_TEXT : id}`;
+    return `${urn}::${id}`;
   }
 
   private async check({ goal, urn, old, next, provider }: Registration): Promise<void> {
@@ -241,9 +240,10 @@ export class Deployment implements ProgramCalls {
   private async decide({ goal, urn, old, next, provider }: Registration): Promise<() => Promise<void>> {
     if (old === undefined) return () => this.steps.create(provider, next);
     if (old.external === true) return () => this.steps.create(provider, next, old);
-    if (this.deletedFirst.has(urn)) {
+    const keys = this.deletedFirst.get(urn);
+    if (keys !== undefined) {
       this.replaced.add(urn);
-      const difference: Difference = { changed: true, replace: true, deleteBeforeReplace: true, keys: [], diffs: [] };
+      const difference: Difference = { ...NO_DIFFERENCE, changed: true, replace: true, keys };
       return async () => { await this.steps.replace(provider, old, next, difference, false); };
     }
     const difference = await differenceOf(provider, old, next, goal, {
@@ -257,6 +257,10 @@ export class Deployment implements ProgramCalls {
       if (!this.run.preview) throw new Reported();
     }
     this.replaced.add(urn);
+    // What is made anew starts from what the program says, also where changes were ignored.
+    if (provider !== undefined && goal.ignoreChanges.length > 0) {
+      next.inputs = (await provider.check({ urn, type: goal.type, news: goal.inputs })).inputs;
+    }
     const deleteFirst = goal.deleteBeforeReplace ?? difference.deleteBeforeReplace;
     if (!deleteFirst && old.pendingReplacement !== true) {
       return async () => {
@@ -276,13 +280,13 @@ export class Deployment implements ProgramCalls {
   private async dependentsToDelete(root: ResourceState): Promise<ResourceState[]> {
     const candidates = this.snapshot.resources.filter((state) => state.delete !== true && !this.registered.has(state.urn));
     const dependents = await dependentReplacements(root, candidates, (state) => deleterOf(state, this.run.providers));
-    const blocked = dependents.filter((state) => state.protect === true);
-    for (const { urn } of blocked) {
+    const blocked = dependents.filter(({ state }) => state.protect === true);
+    for (const { state: { urn } } of blocked) {
       this.run.fail(`${urn} is protected, and would have to be deleted to replace ${root.urn}; set its protect to false first`, urn);
     }
     if (blocked.length > 0) throw new Reported();
-    const result = dependents.filter((state) => !this.deletedFirst.has(state.urn)).reverse();
-    for (const { urn } of result) this.deletedFirst.add(urn);
-    return result;
+    const result = dependents.filter(({ state }) => !this.deletedFirst.has(state.urn)).reverse();
+    for (const { state, keys } of result) this.deletedFirst.set(state.urn, keys);
+    return result.map(({ state }) => state);
   }
 }

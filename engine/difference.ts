@@ -69,9 +69,9 @@ export async function dependentReplacements(
   root: ResourceState,
   resources: Iterable<ResourceState>,
   providerOf: (state: ResourceState) => Provider | undefined,
-): Promise<ResourceState[]> {
+): Promise<{ state: ResourceState; keys: string[] }[]> {
   const replaced = new Set([root.urn]);
-  const result: ResourceState[] = [];
+  const result: { state: ResourceState; keys: string[] }[] = [];
   for (const state of resources) {
     if (!state.custom || state.external === true || state === root) continue;
     const inputs: PropertyMap = { ...state.inputs };
@@ -84,7 +84,7 @@ export async function dependentReplacements(
     });
     if (diff === undefined || diff.replaceKeys.length === 0) continue;
     replaced.add(state.urn);
-    result.push(state);
+    result.push({ state, keys: diff.replaceKeys });
   }
   return result;
 }

@@ -9,6 +9,10 @@ type JsonMap = { [key: string]: Json };
 export interface SecretCodec {
   write(value: Json, path: string): Json;
   read(encoded: JsonMap, path: string): Secret;
+  /** What becomes of a secret inside a secret. @default - the same */
+  inner?: SecretCodec;
+  /** Leave out the text of assets. @default false */
+  elideText?: boolean;
   /** Write references to resources as their id or URN alone. @default false */
   flatReferences?: boolean;
 }
@@ -24,6 +28,7 @@ export const policySecrets: SecretCodec = { ...wireSecrets, flatReferences: true
 
 /** Secrets as events show them. */
 export const maskedSecrets: SecretCodec = {
+  elideText: true,
   write: () => ({ [SIGNATURE]: SECRET, ciphertext: "[secret]" }),
   read: () => {
     throw new Error("a masked secret cannot be read back");
@@ -52,8 +57,11 @@ export function encodeMap(map: PropertyMap, secrets: SecretCodec, path = ""): Js
 }
 
 function encodeMarker(value: Marker, secrets: SecretCodec, path: string): Json {
-  if (value instanceof Secret) return secrets.write(encode(value.value, wireSecrets, path), path);
-  if (value instanceof Asset) return { [SIGNATURE]: ASSET, hash: value.hash, ...value.source };
+  if (value instanceof Secret) return secrets.write(encode(value.value, secrets.inner ?? secrets, path), path);
+  if (value instanceof Asset) {
+    const source = secrets.elideText === true && "text" in value.source ? { text: "<contents elided>" } : value.source;
+    return { [SIGNATURE]: ASSET, hash: value.hash, ...source };
+  }
   if (value instanceof Archive) {
     const source = "assets" in value.source ? { assets: encodeMap(value.source.assets, secrets, path) } : value.source;
     return { [SIGNATURE]: ARCHIVE, hash: value.hash, ...source };

@@ -150,7 +150,7 @@ export class Events {
     const planning = this.preview ? { planning: true as const } : {};
     if (phase === "pre") this.emit({ resourcePreEvent: { metadata: metadata(), ...planning } });
     else if (phase === "outputs") this.emit({ resOutputsEvent: { metadata: metadata(), ...planning } });
-    else this.emit({ resOpFailedEvent: { metadata: metadata(), status: 1, steps: 0 } });
+    else this.emit({ resOpFailedEvent: { metadata: metadata(), status: 0, steps: 0 } });
   }
 }
 

@@ -125,6 +125,7 @@ async function execute(options: EngineOptions, dryRun: boolean, work: Work): Pro
   if (options.passphrase !== undefined) mask.add(options.passphrase);
   const events = new Events(options.onEvent, mask, dryRun);
   const providers = new ProviderRegistry(options.providers ?? shippedProviders(options.programDir));
+  if (options.policyPackDir !== undefined) events.emit({ policyLoadEvent: {} });
   events.emit({ preludeEvent: { config: describeConfig(options) } });
   const store = dryRun ? undefined : await StateStore.open(options);
   let run: Run | undefined;

@@ -101,8 +101,11 @@ export class Steps {
     const condemned: ResourceState | undefined = keepOld ? { ...old, delete: true } : undefined;
     const logical: StepInfo = { op: "replace", old, new: next, ...details(difference) };
     const step: StepInfo = { ...logical, op: "create-replacement" };
-    if (!keepOld) this.run.begun(logical);
-    if (!keepOld) this.run.done(logical);
+    if (!keepOld) {
+      const { keys: _keys, ...plain } = logical;
+      this.run.begun(difference.diffs.length === 0 ? plain : logical);
+      this.run.done(difference.diffs.length === 0 ? plain : logical);
+    }
     this.run.begun(step);
     await this.attempt(step, () => this.make(provider, next, () => {
       this.run.record((store) => {
@@ -112,8 +115,10 @@ export class Steps {
       });
     }));
     this.finish({ ...step, ...(condemned === undefined ? {} : { old: condemned }) });
-    if (keepOld) this.run.begun(logical);
-    if (keepOld) this.run.done(logical);
+    if (condemned !== undefined) {
+      this.run.begun({ ...logical, old: condemned });
+      this.run.done({ ...logical, old: condemned });
+    }
     return condemned;
   }
 
@@ -163,8 +168,6 @@ export class Steps {
     await this.run.perform("creating", next, next.customTimeouts?.create, async (tools) => {
       const request = { urn: next.urn, type: next.type, inputs: next.inputs, preview: this.run.preview, ...tools };
       await this.settle(next, record, () => provider.create(request));
-      // What a provider names in a preview is a guess; the program must not see it as known.
-      if (this.run.preview) delete next.id;
       next.created = next.modified = now();
       record();
     });

@@ -70,8 +70,7 @@ export function isMap(value: Value | undefined): value is PropertyMap {
 
 /** Equality of values as Pulumi sees it: assets and archives by content, secrets by what they hide, unknowns never. */
 export function sameValue(a: Value | undefined, b: Value | undefined): boolean {
-  if (a === b) return !(a instanceof Unknown);
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
   if (a instanceof Marker || b instanceof Marker) return sameMarker(a, b);
   if (Array.isArray(a) || Array.isArray(b)) {
     return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => sameValue(item, b[i]));

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { UNKNOWN_TEXT } from "../signatures";
 import { sameValue } from "../values";
 import type { Outputs, Provider } from "./provider";
 
@@ -20,7 +21,7 @@ export function providerResources(covers: (type: string) => boolean): Provider {
       const changes = changedKeys.length === 0 ? "none" : "some";
       return Promise.resolve({ changes, changedKeys, replaceKeys: [], deleteBeforeReplace: false });
     },
-    create: ({ inputs, preview }) => Promise.resolve({ id: preview ? "" : randomUUID(), outputs: outputsOf(inputs) }),
+    create: ({ inputs, preview }) => Promise.resolve({ id: preview ? UNKNOWN_TEXT : randomUUID(), outputs: outputsOf(inputs) }),
     update: ({ newInputs }) => Promise.resolve({ outputs: outputsOf(newInputs) }),
     delete: () => Promise.resolve(),
     read: ({ id, inputs, outputs }) => Promise.resolve({ id, inputs: inputs ?? {}, outputs: outputs ?? {} }),

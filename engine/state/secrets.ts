@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, pbkdf2, randomBytes } from "node:cryp
 import { promisify } from "node:util";
 import { SECRET, SIGNATURE } from "../signatures";
 import { SEALED, Secret } from "../values";
-import { decode, wireSecrets } from "../encoding";
+import { decode } from "../encoding";
 import type { Json, SecretCodec } from "../encoding";
 
 // Pulumi's own parameters; state written with any other could not be handed over to it.
@@ -80,6 +80,12 @@ export class PassphraseNeeded extends Error {
   }
 }
 
+/** A secret inside a secret: Pulumi keeps the wrapper, with plain JSON where the ciphertext would be. */
+const innerSecrets: SecretCodec = {
+  write: (value) => sealed(JSON.stringify(value)),
+  read: (encoded) => new Secret(decode(parse(encoded["ciphertext"]), innerSecrets)),
+};
+
 /**
  * Secrets of the state. An unchanged secret keeps its ciphertext, so that a run without changes writes the same state.
  * Without a crypter (a preview without passphrase) secrets are read as `SEALED` and cannot be written.
@@ -92,6 +98,7 @@ export class StateSecrets {
   /** The codec for one part of one resource, such as the inputs of a URN. */
   codec(owner: string): SecretCodec {
     return {
+      inner: innerSecrets,
       write: (value, path) => {
         const plaintext = JSON.stringify(value);
         const key = `${owner} ${path}`;
@@ -104,11 +111,11 @@ export class StateSecrets {
       },
       read: (encoded, path) => {
         const ciphertext = encoded["ciphertext"];
-        if (typeof ciphertext !== "string") return new Secret(decode(parse(encoded["plaintext"]), wireSecrets));
+        if (typeof ciphertext !== "string") return new Secret(decode(parse(encoded["plaintext"]), innerSecrets));
         if (this.crypter === undefined) return SEALED;
         const plaintext = this.crypter.decrypt(ciphertext);
         this.known.set(`${owner} ${path}`, { plaintext, ciphertext });
-        return new Secret(decode(parse(plaintext), wireSecrets));
+        return new Secret(decode(parse(plaintext), innerSecrets));
       },
     };
   }

@@ -51,11 +51,16 @@ export function stepsOf(events: EngineEvent[]): string[] {
 
 /** A stack of the `options` fixture with its own state file. */
 export class TestStack {
-  readonly folder = temporaryFolder();
-  readonly stateFile = join(this.folder, "state.json");
-  readonly log = join(this.folder, "log");
+  readonly stateFile: string;
+  readonly log: string;
 
-  constructor(private readonly settings: Partial<EngineOptions> = {}) {}
+  constructor(
+    private readonly settings: Partial<EngineOptions> = {},
+    readonly folder = temporaryFolder(),
+  ) {
+    this.stateFile = join(folder, "state.json");
+    this.log = join(folder, "log");
+  }
 
   options(resources: Wanted[], more: Partial<EngineOptions> = {}): EngineOptions {
     return {
@@ -115,6 +120,12 @@ export class TestStack {
     if (found === undefined) throw new Error(`no resource ${name} in state`);
     return found;
   }
+}
+
+/** A stack that several tests share; `discard` removes it. */
+export function stackWith(settings: Partial<EngineOptions>): { stack: TestStack; discard: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), "engine-"));
+  return { stack: new TestStack(settings, folder), discard: () => { rmSync(folder, { recursive: true, force: true }); } };
 }
 
 export interface StateResource {
