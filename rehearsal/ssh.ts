@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RehearsalError, lastLines, pause, run, tryRun, type Finished } from "./process";
 
@@ -33,8 +34,16 @@ export class Ssh {
   }
 
   arguments(): string[] {
-    const options = ["StrictHostKeyChecking=yes", `UserKnownHostsFile=${this.knownHostsFile}`, "GlobalKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "IdentityAgent=none", "PasswordAuthentication=no", "ConnectTimeout=20", "ServerAliveInterval=10", "LogLevel=ERROR"];
+    const options = ["StrictHostKeyChecking=yes", `UserKnownHostsFile=${this.knownHostsFile}`, "GlobalKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "IdentityAgent=none", "PasswordAuthentication=no", "ConnectTimeout=20", "ServerAliveInterval=10", "LogLevel=ERROR", ...this.sharedConnection()];
     return ["-F", "none", "-i", this.identityFile, "-p", String(this.port), ...options.flatMap((option) => ["-o", option]), "root@127.0.0.1"];
+  }
+
+  /**
+   * One connection for all commands, for a login takes an emulated server a second. It ends with the server. The path is
+   * short, for sockets have room for 108 characters.
+   */
+  private sharedConnection(): string[] {
+    return ["ControlMaster=auto", "ControlPersist=60", `ControlPath=${join(tmpdir(), `rackwright-${process.pid}-${this.port}`)}`];
   }
 
   /** What a person types to get a shell. */
