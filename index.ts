@@ -1,12 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
-import { formatProblems, parseEnvironment } from "./components/environment";
+import { formatProblems, parseEnvironment, readEnvironmentFile } from "./components/environment";
 import { Site } from "./components/site";
 
 const config = new pulumi.Config("rackwright");
 const stack = pulumi.getStack();
 
 // All of the environment is judged before the first resource exists: a program that went on would plan deletions.
-const parsed = parseEnvironment(config.requireObject("environment"));
+const file = config.get("environmentFile");
+const parsed = file === undefined ? parseEnvironment(config.requireObject("environment")) : readEnvironmentFile("stacks", file);
 if (!parsed.ok) throw new pulumi.RunError(formatProblems(`stacks/Pulumi.${stack}.yaml`, parsed.problems));
 const { environment } = parsed;
 

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
+import { stringify } from "yaml";
 import { findPulumi } from "../cli/engine-choice";
 import { policyPackDir, projectName, projectRoot } from "../cli/project";
 import { table } from "../cli/table";
@@ -48,19 +49,20 @@ async function measure(servers: number): Promise<Row> {
   let peakMiB = 0;
   const sampler = setInterval(() => (peakMiB = Math.max(peakMiB, treeMiB())), sampleMilliseconds);
   try {
-    const environment = generatedEnvironment(servers);
+    const environmentFile = path.join(folder, "environment.yaml");
+    writeFileSync(environmentFile, stringify(generatedEnvironment(servers)));
     const started = process.hrtime.bigint();
     const result = await preview({
       project: projectName,
       stack: `bench-${servers}`,
       programDir: projectRoot,
-      config: { "rackwright:environment": JSON.stringify(environment) },
+      config: { "rackwright:environmentFile": environmentFile },
       stateFile: path.join(folder, "state.json"),
       policyPackDir,
     });
     const seconds = Number(process.hrtime.bigint() - started) / 1e9;
     if (!result.ok) throw new Error(`the plan of ${servers} servers failed: ${JSON.stringify(result.diagnostics.slice(0, 3))} ${JSON.stringify(result.violations.slice(0, 3))}`);
-    const pulumi = await pulumiSeconds(folder, `bench-${servers}`, environment);
+    const pulumi = await pulumiSeconds(folder, `bench-${servers}`, environmentFile);
     return { servers, resources: result.changes.create ?? 0, seconds, peakMiB, ...(pulumi === undefined ? {} : { pulumiSeconds: pulumi }) };
   } finally {
     clearInterval(sampler);
@@ -69,10 +71,10 @@ async function measure(servers: number): Promise<Row> {
 }
 
 /** The same plan by the real CLI, with a backend of its own in a temporary folder. */
-async function pulumiSeconds(folder: string, stack: string, environment: unknown): Promise<number | undefined> {
+async function pulumiSeconds(folder: string, stack: string, environmentFile: string): Promise<number | undefined> {
   if (findPulumi() === undefined) return undefined;
   const configFile = path.join(folder, `Pulumi.${stack}.yaml`);
-  writeFileSync(configFile, JSON.stringify({ config: { "rackwright:environment": environment } }));
+  writeFileSync(configFile, JSON.stringify({ config: { "rackwright:environmentFile": environmentFile } }));
   const env = { ...process.env, PULUMI_BACKEND_URL: `file://${folder}`, PULUMI_CONFIG_PASSPHRASE: "bench", PULUMI_SKIP_UPDATE_CHECK: "true" };
   const run = async (parameters: string[]): Promise<void> => {
     const child = spawn("pulumi", parameters, { cwd: projectRoot, env, stdio: ["ignore", "ignore", "inherit"] });

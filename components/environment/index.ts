@@ -1,4 +1,5 @@
 export { suggest } from "../catalog";
+export { ENVIRONMENT_FILE_KEY, readEnvironmentFile } from "./environment-file";
 export { ENVIRONMENT_KEY, listEnvironments, loadStackFile, loadStackText, SECRETS, type LoadedStack } from "./load";
 export { mountOf } from "./mounts";
 export { parseEnvironment, type ParsedEnvironment } from "./parse";

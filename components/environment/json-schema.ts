@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { z } from "zod";
+import { ENVIRONMENT_FILE_KEY } from "./environment-file";
 import { ENVIRONMENT_KEY, SECRETS } from "./load";
 import { environmentSchema } from "./schema";
 
@@ -27,10 +28,11 @@ export function stackFileJsonSchema(): object {
         type: "object",
         properties: {
           [ENVIRONMENT_KEY]: environment,
+          [ENVIRONMENT_FILE_KEY]: { type: "string", description: "A YAML file with the environment, below this folder, for sites of more than about a hundred servers: Linux limits what Pulumi can hand over as configuration." },
           ...Object.fromEntries(Object.values(SECRETS).map((key) => [key, { ...secret, description: `Set with \`pulumi config set --secret ${key}\`.` }])),
         },
         patternProperties: { "^(pulumi|command|kubernetes):": {} },
-        required: [ENVIRONMENT_KEY],
+        anyOf: [{ required: [ENVIRONMENT_KEY] }, { required: [ENVIRONMENT_FILE_KEY] }],
         additionalProperties: false,
       },
       encryptionsalt: { type: "string", description: "Written by Pulumi; belongs to the passphrase." },

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import * as path from "node:path";
+import { ENVIRONMENT_FILE_KEY, largestConfigBytes, readEnvironmentFile, readFault, readText, sorted } from "./environment-file";
 import { inspectEnvironment } from "./parse";
 import { toPlain } from "./plain";
 import { didYouMean, toProblem, type Finding, type Problem } from "./problems";
@@ -28,7 +29,7 @@ export interface LoadedStack {
   environment: Environment;
 }
 
-const ownKeys: readonly string[] = [ENVIRONMENT_KEY, ...Object.values(SECRETS)];
+const ownKeys: readonly string[] = [ENVIRONMENT_KEY, ENVIRONMENT_FILE_KEY, ...Object.values(SECRETS)];
 const secretKeys: readonly string[] = Object.values(SECRETS);
 /** Namespaces of Pulumi itself and of the providers in use. */
 const otherNamespaces = ["pulumi", "command", "kubernetes"];
@@ -44,13 +45,6 @@ function isMapping(value: unknown): value is Mapping {
 function ciphertextOf(value: unknown): string | undefined {
   if (!isMapping(value) || Object.keys(value).length !== 1) return undefined;
   return typeof value.secure === "string" ? value.secure : undefined;
-}
-
-/** Mappings with their keys in order, as Go's JSON encoder writes them. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (!isMapping(value)) return value;
-  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])]));
 }
 
 /** JSON text as Go's encoder writes it: keys in order, and what HTML might take for markup escaped. */
@@ -96,8 +90,31 @@ function located(finding: Finding, yaml: YamlFile): Problem {
   return { ...toProblem(inEnvironment ? { ...finding, keys: finding.keys.slice(prefix.length) } : finding), ...yaml.placeOf(finding.keys) };
 }
 
-/** As {@link loadStackFile}, from text. */
-export function loadStackText(stack: string, text: string): LoadedStack | { ok: false; problems: Problem[] } {
+/** Where the environment is, in the stack file or in a file of its own. */
+function environmentOf(config: Mapping, folder: string): { environment?: Environment; findings: Finding[]; problems: Problem[] } {
+  const file = config[ENVIRONMENT_FILE_KEY];
+  const inline = Object.hasOwn(config, ENVIRONMENT_KEY);
+  if (file === undefined && !inline) return { findings: [{ keys: prefix, message: "is required", fix: "Copy one of stacks/Pulumi.*.yaml and change it." }], problems: [] };
+  if (file === undefined) {
+    // In the order that Pulumi hands to the program, so that both engines register resources in the same one.
+    const { environment, findings } = inspectEnvironment(sorted(config[ENVIRONMENT_KEY]));
+    const inFile = findings.map((finding) => ({ ...finding, keys: [...prefix, ...finding.keys] }));
+    return { ...(environment === undefined ? {} : { environment }), findings: inFile, problems: [] };
+  }
+  const keys = ["config", ENVIRONMENT_FILE_KEY];
+  if (inline) return { findings: [{ keys, message: `cannot stand beside ${ENVIRONMENT_KEY}`, fix: "Keep one of them." }], problems: [] };
+  if (typeof file !== "string" || !environmentFileName.test(file)) return { findings: [{ keys, message: "must be a file below the folder of the stack files", value: file, allowed: "a relative path of letters, digits, dots, hyphens and underscores that ends in .yaml" }], problems: [] };
+  const read = readEnvironmentFile(folder, file);
+  return read.ok ? { environment: read.environment, findings: [], problems: [] } : { findings: [], problems: read.problems };
+}
+
+const environmentFileName = /^(?!.*(^|\/)\.\.?(\/|$))[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*\.yaml$/;
+
+/**
+ * As {@link loadStackFile}, from text.
+ * @param folder Where a file that {@link ENVIRONMENT_FILE_KEY} names is looked for.
+ */
+export function loadStackText(stack: string, text: string, folder = "."): LoadedStack | { ok: false; problems: Problem[] } {
   const parsed = parseYaml(text);
   if (!parsed.ok) return parsed;
   const yaml = parsed.file;
@@ -111,30 +128,23 @@ export function loadStackText(stack: string, text: string): LoadedStack | { ok: 
     const finding = keyFinding(key, value);
     if (finding !== undefined) findings.push(finding);
   }
-  if (!Object.hasOwn(config, ENVIRONMENT_KEY)) {
-    findings.push({ keys: prefix, message: "is required", fix: "Copy one of stacks/Pulumi.*.yaml and change it." });
-    return { ok: false, problems: findings.map((finding) => located(finding, yaml)) };
+  const found = environmentOf(config, folder);
+  findings.push(...found.findings);
+  const texts = Object.fromEntries(Object.entries(config).map(([key, value]) => [key, configText(value)]));
+  const bytes = Buffer.byteLength(JSON.stringify(texts));
+  if (bytes > largestConfigBytes) {
+    findings.push({ keys: ["config"], message: `takes ${Math.ceil(bytes / 1024)} KiB, and Pulumi hands it over in one environment variable, which Linux limits`, allowed: `${largestConfigBytes / 1024} KiB`, fix: `Move what is under ${ENVIRONMENT_KEY} to a file beside this one, such as ${stack}.environment.yaml, and name that in ${ENVIRONMENT_FILE_KEY}.` });
   }
-  // In the order that Pulumi hands to the program, so that both engines register resources in the same one.
-  const inspected = inspectEnvironment(sorted(config[ENVIRONMENT_KEY]));
-  findings.push(...inspected.findings.map((finding) => ({ ...finding, keys: [...prefix, ...finding.keys] })));
-  if (inspected.environment === undefined || findings.length > 0) return { ok: false, problems: findings.map((finding) => located(finding, yaml)) };
+  const problems = [...findings.map((finding) => located(finding, yaml)), ...found.problems];
+  if (found.environment === undefined || problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
     stack,
-    config: Object.fromEntries(Object.entries(config).map(([key, value]) => [key, configText(value)])),
+    config: texts,
     secureKeys: Object.keys(config).filter((key) => ciphertextOf(config[key]) !== undefined),
     ...(typeof root.encryptionsalt === "string" ? { encryptionSalt: root.encryptionsalt } : {}),
-    environment: inspected.environment,
+    environment: found.environment,
   };
-}
-
-function readFault(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  if (code === "ENOENT") return "does not exist";
-  if (code === "EACCES") return "may not be read by this user";
-  if (code === "EISDIR") return "is a folder";
-  return error instanceof TypeError ? "is not UTF-8 text" : "cannot be read";
 }
 
 /**
@@ -146,11 +156,11 @@ export function loadStackFile(file: string): LoadedStack | { ok: false; problems
   if (stack === undefined) return { ok: false, problems: [{ path: "file", message: "must be named Pulumi.<environment>.yaml", value: path.basename(file) }] };
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+    text = readText(file);
   } catch (error) {
     return { ok: false, problems: [{ path: "file", message: readFault(error) }] };
   }
-  return loadStackText(stack, text);
+  return loadStackText(stack, text, path.dirname(file));
 }
 
 /** Names of the environments whose files are in a folder, in order; none where there is no such folder. */

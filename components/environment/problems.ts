@@ -12,13 +12,15 @@ export interface Problem {
   allowed?: string;
   /** What to do. */
   fix?: string;
+  /** The file, where it is another one than the one that is being reported on. */
+  file?: string;
   /** Place in the file, counted from 1. Absent where there is no file. */
   line?: number;
   column?: number;
 }
 
 /** A problem whose place is still a list of keys, so that it can be found again in the file. */
-export interface Finding extends Omit<Problem, "path" | "line" | "column"> {
+export interface Finding extends Omit<Problem, "path" | "file" | "line" | "column"> {
   keys: readonly PropertyKey[];
 }
 
@@ -84,7 +86,8 @@ function given(value: unknown): string {
   return JSON.stringify(value);
 }
 
-function line(file: string, problem: Problem): string {
+function line(reportedFile: string, problem: Problem): string {
+  const file = problem.file ?? reportedFile;
   const place = problem.line === undefined ? file : `${file}:${problem.line}${problem.column === undefined ? "" : `:${problem.column}`}`;
   let text = `${place}: ${problem.path} ${problem.message}`;
   if (problem.value !== undefined) text += `, got ${given(problem.value)}`;

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { formatProblems, listEnvironments, loadStackFile, loadStackText, parseEnvironment, SECRETS, type Problem } from "../../components/environment";
 import { generatedEnvironment } from "../support/environments";
@@ -146,5 +146,46 @@ describe("files", () => {
   it("are listed in order, without others and without a folder", () => {
     expect(listEnvironments(folder)).toEqual(["folder", "lab", "latin"]);
     expect(listEnvironments(path.join(folder, "nowhere"))).toEqual([]);
+  });
+});
+
+describe("an environment in a file of its own", () => {
+  const fileText = "site: { name: lab }\nservers: {}\n";
+  const namesFile = "config:\n  rackwright:environmentFile: lab.environment.yaml\n";
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), "rackwright-stacks-"));
+    writeFileSync(path.join(folder, "lab.environment.yaml"), fileText);
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("is read from beside the stack file, and its name is what Pulumi hands over", () => {
+    const loaded = loadStackText("lab", namesFile, folder);
+    expect(loaded.ok ? [loaded.environment.site.name, loaded.config] : loaded.problems).toEqual(["lab", { "rackwright:environmentFile": "lab.environment.yaml" }]);
+  });
+
+  it("reports problems with that file's name and place", () => {
+    writeFileSync(path.join(folder, "lab.environment.yaml"), "site: { name: lab }\nservers: {}\nserivces: {}\n");
+    const loaded = loadStackText("lab", namesFile, folder);
+    const text = loaded.ok ? "" : formatProblems("stacks/Pulumi.lab.yaml", loaded.problems);
+    expect(text).toMatch(/^rackwright-stacks-\w+\/lab\.environment\.yaml:3:1: serivces .*Did you mean services\?/);
+  });
+
+  it.each([
+    ["a file that is not there", "config:\n  rackwright:environmentFile: other.yaml\n", "does not exist"],
+    ["a file outside the folder", "config:\n  rackwright:environmentFile: ../lab.environment.yaml\n", "must be a file below"],
+    ["an absolute path", "config:\n  rackwright:environmentFile: /etc/lab.yaml\n", "must be a file below"],
+    ["both at once", `${namesFile}  rackwright:environment: { site: { name: lab }, servers: {} }\n`, "cannot stand beside rackwright:environment"],
+  ])("refuses %s", (_what, text, says) => {
+    const loaded = loadStackText("lab", text, folder);
+    expect(loaded.ok ? "" : formatProblems("stacks/Pulumi.lab.yaml", loaded.problems)).toContain(says);
+  });
+
+  it("is asked for when configuration would be larger than Linux lets through", () => {
+    const config = { config: { "rackwright:environment": generatedEnvironment(200) } };
+    const loaded = loadStackText("lab", JSON.stringify(config), folder);
+    const text = loaded.ok ? "" : formatProblems("stacks/Pulumi.lab.yaml", loaded.problems);
+    expect(text).toMatch(/config takes \d+ KiB.*allowed: 120 KiB\. Move what is under rackwright:environment to a file.*rackwright:environmentFile/);
   });
 });
