@@ -162,41 +162,43 @@ async function execute(options: EngineOptions, dryRun: boolean, work: Work): Pro
 }
 
 async function runProgram(run: Run, snapshot: Snapshot, options: EngineOptions): Promise<PropertyMap> {
-  const secretConfig = options.secretConfig ?? {};
-  const nodePath = options.nodePath ?? process.execPath;
-  const nodeArgs = options.nodeArgs ?? projectSettings(options.programDir).nodeArgs;
-  const onOutput = (line: string, stream: "stdout" | "stderr"): void => {
-    run.events.log(stream === "stdout" ? "info" : "info#err", line);
-  };
-  const server = await serveProgram((): Deployment => deployment, {
-    project: options.project, stack: options.stack, preview: run.preview, parallel: options.parallel ?? DEFAULT_PARALLEL,
-    config: { ...options.config, ...secretConfig }, secretKeys: Object.keys(secretConfig),
-  });
-  const pack = options.policyPackDir === undefined ? undefined : PolicyPack.start({
-    dir: resolve(options.policyPackDir), config: options.policyConfig ?? {}, project: options.project, stack: options.stack,
-    preview: run.preview, nodePath, nodeArgs, engineAddress: server.address, stackConfig: options.config, onOutput,
-  });
-  const policies = pack === undefined ? undefined : new PolicyChecks(run, pack);
-  const deployment = new Deployment(run, snapshot, policies, new Set(options.replace));
-  const program = startProgram({
-    project: options.project, stack: options.stack, programDir: options.programDir, config: options.config, secretConfig,
-    preview: run.preview, parallel: options.parallel ?? DEFAULT_PARALLEL, nodePath, nodeArgs, address: server.address, onOutput,
-  });
+  const { project, stack, programDir, config, secretConfig = {}, parallel = DEFAULT_PARALLEL } = options;
+  const { preview } = run;
+  const started: { close: () => void }[] = [];
   try {
-    pack?.then(
+    const nodePath = options.nodePath ?? process.execPath;
+    const nodeArgs = options.nodeArgs ?? projectSettings(programDir).nodeArgs;
+    const onOutput = (line: string, stream: "stdout" | "stderr"): void => {
+      run.events.log(stream === "stdout" ? "info" : "info#err", line);
+    };
+    const server = await serveProgram((): Deployment => deployment, {
+      project, stack, preview, parallel, config: { ...config, ...secretConfig }, secretKeys: Object.keys(secretConfig),
+    });
+    started.push(server);
+    const { address } = server;
+    const pack = options.policyPackDir === undefined ? undefined : PolicyPack.start({
+      dir: resolve(options.policyPackDir), config: options.policyConfig ?? {}, project, stack, preview, nodePath, nodeArgs,
+      engineAddress: address, stackConfig: config, onOutput,
+    });
+    if (pack !== undefined) started.push(pack);
+    const policies = pack === undefined ? undefined : new PolicyChecks(run, pack.ready);
+    const deployment = new Deployment(run, snapshot, policies, new Set(options.replace));
+    const program = startProgram({
+      project, stack, programDir, config, secretConfig, preview, parallel, nodePath, nodeArgs, address, onOutput,
+    });
+    started.push(program);
+    pack?.ready.then(
       ({ name, version }) => { run.policyPacks[name] = version; },
-      (error: unknown) => { run.stop(error instanceof Error ? error.message : String(error)); },
+      (error: unknown) => {
+        if (started.length > 0) run.stop(error instanceof Error ? error.message : String(error));
+      },
     );
     const failure = await program.ended;
-    if (failure !== undefined) {
-      if (failure === "" || run.stopped) run.failed = true;
-      else run.fail(failure);
-    }
+    if (failure === "" || (failure !== undefined && run.stopped)) run.failed = true;
+    else if (failure !== undefined) run.fail(failure);
     await deployment.finish();
     return deployment.outputs;
   } finally {
-    program.kill();
-    server.close();
-    pack?.then((started) => { started.close(); }, () => undefined);
+    for (const part of started.splice(0)) part.close();
   }
 }

@@ -1,6 +1,7 @@
 import type { Json } from "./encoding";
 import { encodeMap, maskedSecrets } from "./encoding";
-import type { PolicyPack, PolicySubject, Finding } from "./policy-pack";
+import { Stopped } from "./monitor";
+import type { Finding, PolicyPack, PolicySubject } from "./policy-pack";
 import type { Run } from "./run";
 import type { PropertyMap } from "./values";
 
@@ -21,7 +22,7 @@ export class PolicyChecks {
    * @returns the inputs, and whether a mandatory policy forbids them
    */
   async resource(subject: PolicySubject): Promise<{ inputs: PropertyMap; forbidden: boolean }> {
-    const pack = await this.pack;
+    const pack = await this.started();
     let inputs = subject.properties;
     for (const remedy of await pack.remediate(subject)) {
       const about = {
@@ -45,11 +46,18 @@ export class PolicyChecks {
   }
 
   async stack(subjects: PolicySubject[], rootUrn: string): Promise<void> {
-    const pack = await this.pack;
+    const pack = await this.started();
     const urns = new Set(subjects.map(({ state }) => state.urn));
     for (const finding of await pack.analyzeStack(subjects)) {
       this.report(finding, urns.has(finding.urn) ? finding.urn : rootUrn);
     }
+  }
+
+  /** A pack that does not start has been reported, and has stopped the run. */
+  private started(): Promise<PolicyPack> {
+    return this.pack.catch((error: unknown) => {
+      throw new Stopped(error instanceof Error ? error.message : String(error));
+    });
   }
 
   private report(finding: Finding, urn: string): void {

@@ -21,6 +21,9 @@ import { jsonToStruct, marshalForPolicies, unmarshal } from "./wire";
 const MAX_MESSAGE_BYTES = 400 * 1024 * 1024;
 const SEVERITIES = ["", "low", "medium", "high", "critical"];
 
+// A pack is a server that would run on after the engine was killed: its standard input is a pipe that nobody writes to,
+// and that closes with the engine.
+const END_WITH_PARENT = "data:text/javascript,process.stdin.on('end',()=>process.exit(1)).resume().unref()";
 const PROTO_LEVEL: Record<EnforcementLevel, ProtoLevel> = {
   advisory: ProtoLevel.ADVISORY, mandatory: ProtoLevel.MANDATORY, disabled: ProtoLevel.DISABLED, remediate: ProtoLevel.REMEDIATE,
 };
@@ -71,7 +74,6 @@ export interface PolicySubject {
 /** A policy pack running in its own process, as Pulumi's analyzer plugin. */
 export class PolicyPack {
   private constructor(
-    private readonly child: ChildProcess,
     private readonly client: AnalyzerClient,
     readonly name: string,
     readonly version: string,
@@ -79,45 +81,52 @@ export class PolicyPack {
     private readonly hasResourcePolicies: boolean,
   ) {}
 
-  /** @throws Error when the pack does not start, or its configuration is wrong */
-  static async start(options: PolicyPackOptions): Promise<PolicyPack> {
+  /** Starts the pack; `ready` rejects when it does not start or its configuration is wrong. `close` ends it at any time. */
+  static start(options: PolicyPackOptions): { ready: Promise<PolicyPack>; close: () => void } {
     const program = resolveFrom(options.dir, "@pulumi/pulumi/cmd/run-policy-pack");
-    const child = spawn(options.nodePath, [...options.nodeArgs, program, options.engineAddress, options.dir], {
+    const args = ["--import", END_WITH_PARENT, ...options.nodeArgs, program, options.engineAddress, options.dir];
+    const child = spawn(options.nodePath, args, {
       cwd: options.dir,
       env: environment(options),
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe"],
       detached: true,
     });
-    try {
-      const port = await readPort(child, options);
-      const client = new AnalyzerClient(`127.0.0.1:${port}`, credentials.createInsecure(), {
+    let client: AnalyzerClient | undefined;
+    const connect = (port: string): AnalyzerClient => {
+      client = new AnalyzerClient(`127.0.0.1:${port}`, credentials.createInsecure(), {
         "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
         "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
       });
-      const info = await call<AnalyzerInfo>((done) => client.getAnalyzerInfo(new Empty(), done));
-      const settings = policySettings(info, options.config);
-      const request = new ConfigureAnalyzerRequest();
-      for (const [name, { level, properties }] of settings) {
-        const config = new PolicyConfig();
-        config.setEnforcementlevel(PROTO_LEVEL[level]);
-        config.setProperties(jsonToStruct(properties));
-        request.getPolicyconfigMap().set(name, config);
-      }
-      await call<Empty>((done) => client.configure(request, done));
-      const stack = new AnalyzerStackConfigureRequest();
-      stack.setStack(options.stack);
-      stack.setProject(options.project);
-      stack.setOrganization("organization");
-      stack.setDryRun(options.preview);
-      for (const [key, value] of Object.entries(options.stackConfig)) stack.getConfigMap().set(key, value);
-      await call<AnalyzerStackConfigureResponse>((done) => client.configureStack(stack, done));
-      const levels = [...settings.values()].map(({ level }) => level);
-      const active = info.getPoliciesList().some((policy, i) => policy.getPolicyType() !== PolicyType.POLICY_TYPE_STACK && levels[i] !== "disabled");
-      return new PolicyPack(child, client, info.getName(), info.getVersion(), levels.includes("remediate"), active);
-    } catch (error) {
+      return client;
+    };
+    const close = (): void => {
+      client?.close();
       child.kill("SIGKILL");
-      throw error;
+    };
+    return { ready: readPort(child, options).then((port) => PolicyPack.configure(connect(port), options)), close };
+  }
+
+  private static async configure(client: AnalyzerClient, options: PolicyPackOptions): Promise<PolicyPack> {
+    const info = await call<AnalyzerInfo>((done) => client.getAnalyzerInfo(new Empty(), done));
+    const settings = policySettings(info, options.config);
+    const request = new ConfigureAnalyzerRequest();
+    for (const [name, { level, properties }] of settings) {
+      const config = new PolicyConfig();
+      config.setEnforcementlevel(PROTO_LEVEL[level]);
+      config.setProperties(jsonToStruct(properties));
+      request.getPolicyconfigMap().set(name, config);
     }
+    await call<Empty>((done) => client.configure(request, done));
+    const stack = new AnalyzerStackConfigureRequest();
+    stack.setStack(options.stack);
+    stack.setProject(options.project);
+    stack.setOrganization("organization");
+    stack.setDryRun(options.preview);
+    for (const [key, value] of Object.entries(options.stackConfig)) stack.getConfigMap().set(key, value);
+    await call<AnalyzerStackConfigureResponse>((done) => client.configureStack(stack, done));
+    const levels = [...settings.values()].map(({ level }) => level);
+    const active = info.getPoliciesList().some((policy, i) => policy.getPolicyType() !== PolicyType.POLICY_TYPE_STACK && levels[i] !== "disabled");
+    return new PolicyPack(client, info.getName(), info.getVersion(), levels.includes("remediate"), active);
   }
 
   async remediate(subject: PolicySubject): Promise<Remedy[]> {
@@ -143,11 +152,6 @@ export class PolicyPack {
     message.setResourcesList(subjects.map(stackResource));
     const response = await call<AnalyzeResponse>((done) => this.client.analyzeStack(message, done));
     return response.getDiagnosticsList().map(finding);
-  }
-
-  close(): void {
-    this.client.close();
-    this.child.kill("SIGKILL");
   }
 }
 

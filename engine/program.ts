@@ -69,7 +69,8 @@ export function resolveFrom(folder: string, module: string): string {
 export interface RunningProgram {
   /** Why the program failed; undefined when it ended well. An empty text means that the user has been told already. */
   ended: Promise<string | undefined>;
-  kill(): void;
+  /** Ends it where it is. */
+  close(): void;
 }
 
 /** Lines of a child's output, both streams. */
@@ -117,7 +118,7 @@ export function startProgram(options: ProgramOptions): RunningProgram {
     child.on("error", (error) => { resolve(`the program could not be started: ${error.message}`); });
     child.on("close", (code, signal) => { resolve(failure(code, signal)); });
   });
-  return { ended, kill: () => child.kill("SIGKILL") };
+  return { ended, close: () => { child.kill("SIGKILL"); } };
 }
 
 function failure(code: number | null, signal: NodeJS.Signals | null): string | undefined {

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { exportStack } from "../../engine";
 import { keyOf } from "../../engine/state/resource-list";
-import { loadState } from "../../engine/state/store";
+import { journalFile, loadState } from "../../engine/state/store";
 import { TestStack } from "./harness";
 import type { Wanted } from "./harness";
 
@@ -12,6 +13,8 @@ import type { Wanted } from "./harness";
 const KILLS = Number(process.env["RACKWRIGHT_KILLS"] ?? "8");
 const CHAINS = 3;
 const STEPS = 4;
+// As a run of the program below writes: a begin, a result and an end of each step that does something.
+const JOURNAL_LINES = 40;
 
 /** Commands that take a moment, and write down when they begin and when they have done. */
 function program(stack: TestStack, round: string): Wanted[] {
@@ -29,20 +32,25 @@ function program(stack: TestStack, round: string): Wanted[] {
   });
 }
 
-/** Runs `up` in a process of its own and kills it after so many milliseconds; the program it had started goes too. */
-async function upKilled(stack: TestStack, wanted: Wanted[], afterMilliseconds: number): Promise<boolean> {
+function lineCount(file: string): number {
+  return existsSync(file) ? readFileSync(file, "utf8").split("\n").length - 1 : 0;
+}
+
+/**
+ * Runs `up` in a process of its own and kills it a moment after its journal has so many lines.
+ * @returns false when it was done before that
+ */
+async function upKilled(stack: TestStack, wanted: Wanted[], afterLines: number, thenMilliseconds: number): Promise<boolean> {
   const optionsFile = join(stack.folder, "options.json");
   writeFileSync(optionsFile, JSON.stringify(stack.options(wanted)));
   const child = spawn(process.execPath, ["--require", "tsx/cjs", join(__dirname, "fixtures", "kill", "up.ts"), optionsFile], {
     cwd: process.cwd(), stdio: "ignore",
   });
-  const ended = new Promise<boolean>((resolve) => child.on("close", (code) => { resolve(code === 0); }));
-  // The clock starts when the engine does, not while node loads it.
-  while (!existsSync(`${stack.stateFile}.lock`) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
-  const timer = setTimeout(() => child.kill("SIGKILL"), afterMilliseconds);
-  const whole = await ended;
-  clearTimeout(timer);
-  return whole;
+  const ended = new Promise<boolean>((resolve) => child.on("close", (_code, signal) => { resolve(signal === "SIGKILL"); }));
+  while (child.exitCode === null && lineCount(journalFile(stack.stateFile)) < afterLines) await setTimeout(1);
+  await setTimeout(thenMilliseconds);
+  child.kill("SIGKILL");
+  return ended;
 }
 
 /** Resources that state holds as finished, by name. */
@@ -60,11 +68,11 @@ describe("kill -9", () => {
     for (let kill = 0; kill < KILLS; kill++) {
       const round = String(kill);
       const from = stack.lines().length;
-      // Spread evenly over a run, from its first moment to past its end.
-      const whole = await upKilled(stack, program(stack, round), 300 + (kill * 2900) / KILLS);
+      // Spread evenly over a run, from its first line to its last, and at any moment between two lines.
+      await upKilled(stack, program(stack, round), 1 + (kill * JOURNAL_LINES) / KILLS, Math.random() * 60);
       const done = finished(stack);
       const pending = loadState(stack.stateFile).pending;
-      if (!whole && pending.length > 0) cutOff++;
+      if (pending.length > 0) cutOff++;
       expect(() => JSON.parse(exportStack(stack.stateFile)) as unknown).not.toThrow();
       const before = stack.lines().slice(from);
       const settled = before.filter((line) => line.startsWith("done")).map((line) => line.split(" ")[1] ?? "")

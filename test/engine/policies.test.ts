@@ -1,6 +1,8 @@
-import { join } from "node:path";
+import { cpSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { fixtures, TestStack } from "./harness";
+import { fixtures, temporaryFolder, TestStack } from "./harness";
 import type { Wanted } from "./harness";
 
 const policyPackDir = join(fixtures, "policy");
@@ -64,4 +66,24 @@ describe("the policy pack", () => {
     expect(missing.ok).toBe(false);
     expect(missing.diagnostics.map(({ message }) => message).join("\n")).toContain("did not start");
   });
+
+  it("ends with the run, also where the run was over before the pack had started", async () => {
+    const packDir = join(temporaryFolder(), "pack");
+    cpSync(policyPackDir, packDir, { recursive: true });
+    symlinkSync(join(process.cwd(), "node_modules"), join(dirname(packDir), "node_modules"));
+    const running = (): string[] => readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes(packDir));
+    const stack = new TestStack({ policyPackDir: packDir });
+    await expect(stack.preview([], { programDir: dirname(dirname(packDir)) })).rejects.toThrow("npm ci");
+    expect((await stack.preview([{ name: "first", args: { create: "true" } }])).ok).toBe(true);
+    await setTimeout(200);
+    expect(running()).toEqual([]);
+  });
 });
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -55,5 +55,6 @@ export function reduceEvents(events: EngineEvent[]): Reduced {
 /** Resources of an exported stack by URN, without what differs from run to run. */
 export function reduceState(stack: { deployment: { resources?: { urn: string; delete?: boolean }[] } }): Record<string, Json> {
   const resources = stack.deployment.resources ?? [];
-  return Object.fromEntries(resources.map((resource) => [`${resource.urn}${resource.delete === true ? " (delete)" : ""}`, steady(resource)]).sort());
+  const named = resources.map((resource): [string, Json] => [`${resource.urn}${resource.delete === true ? " (delete)" : ""}`, steady(resource)]);
+  return Object.fromEntries(named);
 }
