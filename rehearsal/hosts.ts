@@ -54,7 +54,7 @@ interface Machine {
 export async function rehearseHosts(environment: Environment, options: HostRehearsalOptions): Promise<Verdict> {
   const started = Date.now();
   const say = (line: string): void => options.onProgress?.(line);
-  const checks = new Checks(say);
+  const checks = new Checks(say, options.signal);
   const occupied: OccupiedDrive[] = [];
   const rack = await startRack(environment, {
     ...options,
@@ -80,7 +80,6 @@ export async function rehearseHosts(environment: Environment, options: HostRehea
     ];
     let notMade: string[] = [];
     for (const [index, step] of steps.entries()) {
-      options.signal?.throwIfAborted();
       // Each stands on the one before.
       if (await step.run()) continue;
       notMade = steps.slice(index + 1).map((later) => later.name);

@@ -48,7 +48,8 @@ export function tryRun(command: string, args: readonly string[], options: RunOpt
       for (const line of lines) options.onLine?.(line);
     });
     child.on("error", (error: NodeJS.ErrnoException) => {
-      reject(error.code === "ENOENT" ? new RehearsalError(`\`${command}\` was not found on this machine.`, "unreachable") : error);
+      if (error.name === "AbortError") reject(new RehearsalError("The rehearsal was stopped."));
+      else reject(error.code === "ENOENT" ? new RehearsalError(`\`${command}\` was not found on this machine.`, "unreachable") : error);
     });
     child.on("close", (code, signal) => {
       if (unfinishedLine !== "") options.onLine?.(unfinishedLine);
@@ -71,12 +72,12 @@ export function lastLines(text: string, count: number): string {
   return text.trimEnd().split("\n").slice(-count).join("\n");
 }
 
-/** Waits, or ends early with the signal's reason. */
+/** Waits, or fails early when the signal says to stop. */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       clearTimeout(timer);
-      reject(signal?.reason instanceof Error ? signal.reason : new RehearsalError("The rehearsal was stopped."));
+      reject(new RehearsalError("The rehearsal was stopped."));
     };
     const timer = setTimeout(() => {
       signal?.removeEventListener("abort", stop);

@@ -77,8 +77,8 @@ export class EmulatedServer {
     const { kernel, initrd } = await takeBootFiles(this.disk, this.options.image.kernelRelease, this.options.folder);
     const args = machineArguments({ ...this.options, memoryMiB: this.options.memoryMiB ?? 1024, port: this.port, kernel, initrd, disk: this.disk, console: join(this.options.folder, "console.log"), drives: this.drives });
     this.complaints = "";
-    // The emulator dies with this process, whatever ends it.
-    const qemu = spawn("setpriv", ["--pdeathsig", "KILL", "qemu-system-x86_64", ...args], { stdio: ["pipe", "pipe", "pipe"], detached: false });
+    // The emulator dies with this process, whatever ends it; Ctrl-C in the terminal is for this process to hear.
+    const qemu = spawn("setpriv", ["--pdeathsig", "KILL", "qemu-system-x86_64", ...args], { stdio: ["pipe", "pipe", "pipe"], detached: true });
     this.qemu = qemu;
     qemu.stderr.setEncoding("utf8").on("data", (text: string) => (this.complaints += text));
     this.exited = new Promise((resolve) => {

@@ -1,3 +1,4 @@
+import { RehearsalError } from "./process";
 import type { StandIn } from "./standins";
 
 /** One thing that a rehearsal looked at. */
@@ -34,10 +35,17 @@ export function must(condition: boolean, message: string): asserts condition {
 export class Checks {
   readonly list: Check[] = [];
 
-  constructor(private readonly onProgress: (line: string) => void) {}
+  constructor(
+    private readonly onProgress: (line: string) => void,
+    private readonly signal?: AbortSignal,
+  ) {}
 
-  /** Runs one check. It passes when `look` returns what was seen and fails when it throws. */
+  /**
+   * Runs one check. It passes when `look` returns what was seen and fails when it throws.
+   * @throws RehearsalError when the rehearsal was told to stop before it.
+   */
   async make(name: string, look: () => Promise<string>): Promise<boolean> {
+    if (this.signal?.aborted === true) throw new RehearsalError("The rehearsal was stopped.");
     this.onProgress(name);
     const started = Date.now();
     let ok = true;

@@ -118,6 +118,15 @@ describe("checks", () => {
     expect(lines.some((line) => line.startsWith("FAILED  mounts: nothing is mounted"))).toBe(true);
   });
 
+  it("stop when they are told to", async () => {
+    const stop = new AbortController();
+    const checks = new Checks(() => undefined, stop.signal);
+    await checks.make("arrays", () => Promise.resolve("raid0"));
+    stop.abort();
+    await expect(checks.make("mounts", () => Promise.resolve("mounted"))).rejects.toThrow("The rehearsal was stopped.");
+    expect(checks.list).toHaveLength(1);
+  });
+
   it("are not well when none was made", () => {
     expect(new Checks(() => undefined).ok).toBe(false);
   });
