@@ -21,6 +21,9 @@ export const neededPrograms: readonly NeededProgram[] = [
   { program: "setpriv", package: "util-linux" },
 ];
 
+/** Further programs where it runs without root: the system image is then packed in a user namespace. */
+const neededWithoutRoot: readonly NeededProgram[] = [{ program: "newuidmap", package: "uidmap" }];
+
 /** Packages among {@link neededPrograms} whose program is in none of the folders. */
 export function missingPackages(folders: readonly string[], programs: readonly NeededProgram[] = neededPrograms): string[] {
   const missing = programs.filter(({ program }) => !folders.some((folder) => isExecutable(join(folder, program))));
@@ -47,7 +50,8 @@ export function installCommand(packages: readonly string[]): string {
  */
 export async function ensurePackages(onProgress: (line: string) => void): Promise<string[]> {
   const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"].filter((folder) => folder !== "");
-  const missing = missingPackages(folders);
+  const programs = process.getuid?.() === 0 ? neededPrograms : [...neededPrograms, ...neededWithoutRoot];
+  const missing = missingPackages(folders, programs);
   if (missing.length === 0) return [];
   const names = missing.join(", ");
   if (process.getuid?.() !== 0 || !folders.some((folder) => isExecutable(join(folder, "apt-get")))) {

@@ -62,7 +62,7 @@ export interface SystemImage {
 
 /** Name of the cache folder: the same recipe is built once. */
 export function recipeHash(): string {
-  return createHash("sha256").update(JSON.stringify([recipe, bootstrapHooks()])).digest("hex").slice(0, 12);
+  return createHash("sha256").update(JSON.stringify([recipe, bootstrapHooks(), packScript])).digest("hex").slice(0, 12);
 }
 
 /**
@@ -196,6 +196,9 @@ async function acquireSettings(): Promise<string> {
   return [...lines, 'Acquire::Languages "none";'].join("\n") + "\n";
 }
 
+// Device nodes cannot be made without root; the kernel makes them when it boots.
+const packScript = 'mkdir "$1/root" && tar --numeric-owner --exclude="./dev/*" -xf "$2" -C "$1/root" && mkfs.ext4 -q -F -L system -d "$1/root" "$3" "$4"';
+
 async function pack(work: string, image: string, signal?: AbortSignal): Promise<void> {
   const raw = join(work, "system.ext4");
   const tree = join(work, "tree");
@@ -204,13 +207,19 @@ async function pack(work: string, image: string, signal?: AbortSignal): Promise<
   writeFileSync(raw, "");
   chmodSync(raw, 0o666);
   chmodSync(join(work, "system.tar"), 0o644);
-  const script = 'mkdir "$1/root" && tar --numeric-owner -xf "$2" -C "$1/root" && mkfs.ext4 -q -F -L system -d "$1/root" "$3" "$4" && rm -rf "$1/root"';
-  // Root keeps its own ids; others get a user namespace in which files can belong to root.
-  const command = process.getuid?.() === 0 ? ["sh"] : ["mmdebstrap", "--unshare-helper", "sh"];
-  const [program = "sh", ...before] = command;
-  await run(program, [...before, "-c", script, "sh", tree, join(work, "system.tar"), raw, `${recipe.sizeMiB}M`], { signal });
+  try {
+    await runAsOwner(["sh", "-c", packScript, "sh", tree, join(work, "system.tar"), raw, `${recipe.sizeMiB}M`], signal);
+  } finally {
+    await runAsOwner(["rm", "-rf", join(tree, "root")]);
+  }
   await run("cp", ["--sparse=always", raw, image], { signal });
   if (statSync(image).size !== recipe.sizeMiB * 1024 * 1024) throw new RehearsalError(`The system image has ${statSync(image).size} bytes instead of ${recipe.sizeMiB} MiB.`);
+}
+
+/** Root keeps its own ids; others get a user namespace in which files can belong to root. */
+function runAsOwner(command: readonly string[], signal?: AbortSignal): Promise<string> {
+  const [program = "", ...args] = process.getuid?.() === 0 ? command : ["mmdebstrap", "--unshare-helper", ...command];
+  return run(program, args, { signal });
 }
 
 async function kernelIn(image: string): Promise<string> {
