@@ -21,6 +21,8 @@ import type { PropertyMap } from "./values";
 import { marshal, unmarshal } from "./wire";
 
 const MAX_MESSAGE_BYTES = 400 * 1024 * 1024;
+// The SDK asks for everything at once; more calls under way only cost memory, in both processes.
+const MAX_CALLS = 256;
 
 // What the SDK may use. Everything else it refuses on its side, naming the option.
 const FEATURES: [string, ResourceMonitorFeature][] = [
@@ -110,6 +112,7 @@ export async function serveProgram(program: () => ProgramCalls, info: RunInfo): 
   const server = new Server({
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+    "grpc.max_concurrent_streams": MAX_CALLS,
   });
   server.addService(ResourceMonitorService, monitorHandlers(program, info));
   server.addService(EngineService, engineHandlers(program));
