@@ -59,6 +59,13 @@ function step(kind: HostStepKind, name: string, args: string[], dependsOn: strin
   return { kind, name, script: scriptOf(kind), args, revision: revisionOf(kind), dependsOn };
 }
 
+/** The provider asks a server with an RSA key for its SHA-1 signature, which OpenSSH has refused to make since 8.8. */
+function hostKeyProblems({ hostKey, bastion }: Connection): string[] {
+  return [...(hostKey.startsWith("ssh-rsa ") ? ["the server's"] : []), ...(bastion?.hostKey.startsWith("ssh-rsa ") ? ["the bastion's"] : [])].map(
+    (whose) => `${whose} host key is of type ssh-rsa, which OpenSSH 8.8 and newer do not offer in the form that is asked for. Give its ssh-ed25519 key: /etc/ssh/ssh_host_ed25519_key.pub.`,
+  );
+}
+
 const packageFlags = (packages: readonly PlannedPackage[]): string[] =>
   packages.flatMap(({ name, version, hold }) => [hold ? "--held-package" : "--package", version === undefined ? name : `${name}=${version}`]);
 
@@ -120,9 +127,10 @@ export function planServer(environment: Environment, serverName: string): Server
   const tiers = planTiers(serverName, server);
   const software = planSoftware(environment, serverName, server);
   const { objectStore } = environment.site;
+  const connection = connectionOf(environment, server);
   return {
     name: serverName,
-    connection: connectionOf(environment, server),
+    connection,
     steps: [
       baseStep(environment, serverName, software, server.gpus !== undefined),
       ...tiers.map((tier) => tierStep(serverName, tier)),
@@ -132,7 +140,7 @@ export function planServer(environment: Environment, serverName: string): Server
     tiers,
     software,
     packages: [...software.base, ...(software.driver?.packages ?? [])],
-    problems: software.problems,
+    problems: [...hostKeyProblems(connection), ...software.problems],
     notes: software.notes,
   };
 }

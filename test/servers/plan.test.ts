@@ -105,6 +105,18 @@ describe("the plan of a server", () => {
   });
 });
 
+describe("a host key of type ssh-rsa", () => {
+  it("is a problem, the bastion's too, for the provider cannot agree with a current OpenSSH on it", () => {
+    const from = environment();
+    expect(planServer(from, "gpu-01").problems).toEqual([]);
+    const server = from.servers["gpu-01"];
+    if (server === undefined) throw new Error("no server");
+    server.hostKey = "ssh-rsa AAAA";
+    from.ssh.bastion = { address: "192.0.2.1", port: 22, user: "jump", hostKey: "ssh-rsa AAAA" };
+    expect(planServer(from, "gpu-01").problems).toEqual([expect.stringMatching(/^the server's host key is of type ssh-rsa.*ssh-ed25519/), expect.stringMatching(/^the bastion's host key/)]);
+  });
+});
+
 describe("a step's command line", () => {
   it("runs as root by password-less sudo, and without sudo where the login is root", () => {
     const plan = planServer(environment(), "gpu-01");

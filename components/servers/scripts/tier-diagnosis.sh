@@ -57,7 +57,7 @@ inspect_drives() {
     [[ ${STATES[other]} != ours || -n $ARRAY ]] || ARRAY=$(array_of "${DEVICES[other]}")
   done
   if [[ $LEVEL == single ]]; then
-    BASE_DEVICE=${DEVICES[0]}
+    [[ ${STATES[0]} == foreign ]] || BASE_DEVICE=${DEVICES[0]}
   elif [[ -n $ARRAY ]] && array_runs "$ARRAY"; then
     BASE_DEVICE=/dev/$ARRAY
   fi
@@ -118,6 +118,7 @@ diagnose() {
     return 0
   fi
   inspect_drives
+  FS_TYPE='' FS_UUID='' FS_LABEL=''
   if [[ $LEVEL == single ]]; then diagnose_single; else diagnose_array; fi
   if [[ -n $BASE_DEVICE ]]; then diagnose_filesystem; fi
   diagnose_mount
@@ -215,7 +216,6 @@ has_candidate() {
 }
 
 diagnose_filesystem() {
-  [[ ${STATES[0]} != foreign || $LEVEL != single ]] || return 0
   filesystem_of "$BASE_DEVICE"
   if [[ -z $FS_TYPE ]]; then
     if [[ $LEVEL == single ]]; then
