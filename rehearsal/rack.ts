@@ -45,8 +45,8 @@ export interface Rack {
 /** Where a site's administrator puts the key of a mirror that signs with one of its own. */
 const mirrorKeyFile = "/etc/apt/keyrings/rackwright-mirror.gpg";
 const memoryMiB = 1024;
-/** What the emulator itself needs beside the guest's memory. */
-const overheadMiB = 400;
+/** What the emulator itself needs beside the guest's memory: half a gibibyte of it for translated code. */
+const overheadMiB = 700;
 
 /** Boots an emulated rack of an environment. Everything it starts ends with `close()` or with this process. */
 export async function startRack(environment: Environment, options: RackOptions): Promise<Rack> {

@@ -193,7 +193,7 @@ export function machineArguments(spec: MachineSpec): string[] {
     "-name", spec.name,
     "-machine", "q35",
     // KVM is not to be had on many build machines, and a rehearsal has to run on all of them.
-    "-accel", "tcg,thread=multi",
+    "-accel", "tcg,thread=multi,tb-size=512",
     // Software emulation is a fifth faster where programs do not find the widest vector instructions.
     "-cpu", "Nehalem",
     "-smp", "2",
