@@ -23,7 +23,5 @@ if (environment.site.objectStore !== undefined && !pulumi.runtime.isDryRun()) {
   }
 }
 
-const site = new Site(stack, { environment, credentials });
-
 /** What each server offers, for people and for other programs. */
-export const servers = site.summary;
+export const servers = new Site(stack, { environment, credentials }).addServers();

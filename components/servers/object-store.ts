@@ -1,3 +1,4 @@
+import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Environment } from "../environment/schema";
 import { hostCommand, type HostStepArgs } from "./host-command";
@@ -11,11 +12,13 @@ export interface ObjectStoreArgs extends HostStepArgs<ObjectStoreSpec> {
 
 /** The site's object store as a server's cold tier (guide 2.2). Its keys travel on standard input only. */
 export class ObjectStore extends pulumi.ComponentResource {
+  readonly command: remote.Command;
+
   constructor(name: string, args: ObjectStoreArgs, options?: pulumi.ComponentResourceOptions) {
     super("rackwright:servers:ObjectStore", name, { ...args.spec }, options);
     const { accessKeyId, secretAccessKey } = args;
     const stdin = accessKeyId === undefined || secretAccessKey === undefined ? undefined : pulumi.secret(pulumi.interpolate`${accessKeyId}\n${secretAccessKey}\n`);
-    hostCommand(this, args, stdin);
+    this.command = hostCommand(this, args, stdin);
     this.registerOutputs({ ...args.spec });
   }
 }

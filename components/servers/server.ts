@@ -19,6 +19,8 @@ export interface ServerArgs {
 /** One bare server made into a GPU host: tools, base environment, storage tiers, driver. */
 export class Server extends pulumi.ComponentResource {
   readonly plan: ServerPlan;
+  /** Resolves when the engine has answered for every resource of the server, well or not; what failed it reports itself. */
+  readonly registered: Promise<void>;
 
   constructor(name: string, args: ServerArgs, options?: pulumi.ComponentResourceOptions) {
     const { environment, credentials = {} } = args;
@@ -34,15 +36,17 @@ export class Server extends pulumi.ComponentResource {
       { connection, source: new pulumi.asset.FileArchive(SCRIPTS_FOLDER), remotePath: REMOTE_FOLDER },
       { parent: this },
     );
-    const done = new Map<string, pulumi.Resource>();
+    const done = new Map<string, remote.Command>();
     for (const step of plan.steps) {
       const before = step.dependsOn.flatMap((other) => done.get(other) ?? []);
-      done.set(step.name, this.register(facts, args, { step, user: plan.connection.user, connection, dependsOn: [tools, ...before] }));
+      const { command } = this.register(facts, args, { step, user: plan.connection.user, connection, dependsOn: [tools, ...before] });
+      done.set(step.name, command);
     }
     this.registerOutputs(spec);
+    this.registered = settled([tools, ...done.values()]);
   }
 
-  private register(facts: ServerFacts, { environment, credentials = {} }: ServerArgs, common: Omit<HostStepArgs<unknown>, "spec">): pulumi.Resource {
+  private register(facts: ServerFacts, { environment, credentials = {} }: ServerArgs, common: Omit<HostStepArgs<unknown>, "spec">): { readonly command: remote.Command } {
     const { step } = common;
     const { software, tiers, name: server } = this.plan;
     const { os, cudaToolkit } = environment.software;
@@ -68,4 +72,8 @@ export class Server extends pulumi.ComponentResource {
       }
     }
   }
+}
+
+async function settled(resources: readonly pulumi.CustomResource[]): Promise<void> {
+  await Promise.all(resources.map(({ urn }) => new Promise((resolve) => pulumi.recover(urn, () => "").apply(resolve))));
 }

@@ -1,3 +1,4 @@
+import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Drive, TierName } from "../environment/schema";
 import { hostCommand, type HostStepArgs } from "./host-command";
@@ -11,9 +12,11 @@ export interface StorageTierSpec extends Omit<TierPlan, "drives"> {
 
 /** One tier of a server's storage: an array or a drive with XFS, mounted by UUID (guide 2.2). */
 export class StorageTier extends pulumi.ComponentResource {
+  readonly command: remote.Command;
+
   constructor(name: string, args: HostStepArgs<StorageTierSpec>, options?: pulumi.ComponentResourceOptions) {
     super("rackwright:servers:StorageTier", name, { ...args.spec }, options);
-    hostCommand(this, args);
+    this.command = hostCommand(this, args);
     this.registerOutputs({ ...args.spec });
   }
 }

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Environment } from "../environment/schema";
-import { Server, type Credentials } from "../servers";
+import { planServer, Server, type Credentials, type ServerPlan } from "../servers";
 
 export interface SiteArgs {
   environment: Environment;
@@ -15,22 +15,38 @@ export interface ServerSummary {
   gpus?: { model: string; count: number; driver: string };
 }
 
-/** Everything of one environment. */
+/**
+ * Servers that are registered at the same time. The SDK holds about 90 KiB for each resource that waits for its answer:
+ * a thousand servers at once are more than a gigabyte. It is more than any engine works on at the same time.
+ */
+const serversAtOnce = 32;
+
+/** Everything of one environment. Its servers come with {@link Site.addServers}. */
 export class Site extends pulumi.ComponentResource {
-  readonly servers: Readonly<Record<string, Server>>;
-  readonly summary: Readonly<Record<string, ServerSummary>>;
+  private readonly args: SiteArgs;
 
   constructor(name: string, args: SiteArgs, options?: pulumi.ComponentResourceOptions) {
     const { site, ssh, software, cluster, servers, training } = args.environment;
     const spec = { name, site, ssh, software, cluster, servers, training };
     super("rackwright:site:Site", name, spec, options);
-    this.servers = Object.fromEntries(Object.keys(servers).map((server) => [server, new Server(server, args, { parent: this })]));
-    this.summary = Object.fromEntries(Object.entries(this.servers).map(([server, { plan }]) => [server, summarise(plan, args.environment)]));
+    this.args = args;
     this.registerOutputs(spec);
+  }
+
+  /** Registers all servers, a bounded number at a time. Resolves with what users want to know of each. */
+  async addServers(): Promise<Record<string, ServerSummary>> {
+    const { environment } = this.args;
+    const names = Object.keys(environment.servers);
+    const waiting = [...names];
+    const worker = async (): Promise<void> => {
+      for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) await new Server(name, this.args, { parent: this }).registered;
+    };
+    await Promise.all(Array.from({ length: serversAtOnce }, worker));
+    return Object.fromEntries(names.map((name) => [name, summarise(planServer(environment, name), environment)]));
   }
 }
 
-function summarise(plan: Server["plan"], environment: Environment): ServerSummary {
+function summarise(plan: ServerPlan, environment: Environment): ServerSummary {
   const gpus = environment.servers[plan.name]?.gpus;
   const { driver } = plan.software;
   return {

@@ -37,7 +37,7 @@ export async function registered(name: string, environment: Environment): Promis
     name,
     true,
   );
-  new Site(name, { environment });
+  await new Site(name, { environment }).addServers();
   await pulumi.runtime.disconnect();
   return resources;
 }

@@ -20,7 +20,7 @@ function devTest(change: (input: Record<string, Record<string, unknown>>) => voi
   return result.environment;
 }
 
-const site = (args: SiteArgs): Promise<Recording> => record(() => new Site("dev-test", args));
+const site = (args: SiteArgs): Promise<Recording> => record(() => new Site("dev-test", args).addServers());
 
 describe("resources of the dev-test environment", () => {
   it("keep their types, names and parents, for these are what the state knows them by", async () => {
