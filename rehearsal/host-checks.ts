@@ -2,7 +2,7 @@ import type { Environment, Server } from "../components/environment/schema";
 import { gpu } from "../components/catalog";
 import { expectedTiers, expectedVersions, type TierExpectation } from "./expectations";
 import { Observer } from "./observe";
-import type { EmulatedServer } from "./server";
+import type { RemoteShell } from "./ssh";
 import { must } from "./verdict";
 
 /** What is looked at on one running server. Every function tells what was seen, or throws a Mismatch. */
@@ -14,10 +14,16 @@ export class HostChecks {
   constructor(
     private readonly environment: Environment,
     private readonly server: Server,
-    private readonly machine: EmulatedServer,
+    private readonly ssh: RemoteShell,
   ) {
     this.tiers = expectedTiers(server);
-    this.observer = new Observer(machine.ssh);
+    this.observer = new Observer(ssh);
+  }
+
+  /** Waits until no array is building or rebuilding. */
+  async settle(): Promise<void> {
+    // mdadm ends with 1 where there was nothing to wait for.
+    await this.ssh.run('for array in /sys/block/md*; do [ ! -e "$array/md" ] || mdadm --wait "/dev/${array##*/}" || true; done');
   }
 
   /** Level, members and chunk of every array, by mdadm itself. */
@@ -104,24 +110,23 @@ export class HostChecks {
   async gpuHost(): Promise<string> {
     const { gpus } = this.server;
     if (gpus === undefined) return "no GPU in this server";
-    const { ssh } = this.machine;
     const { driver, cudaToolkit } = this.environment.software;
-    const answer = await ssh.run("nvidia-smi --query-gpu=name,driver_version --format=csv,noheader");
+    const answer = await this.ssh.run("nvidia-smi --query-gpu=name,driver_version --format=csv,noheader");
     const lines = answer.trim().split("\n");
     const version = expectedVersions(this.environment.software).find((entry) => entry.family.startsWith("driver"))?.version ?? "";
     const wanted = `${gpu(gpus.model)?.name ?? gpus.model}, ${version}`;
     must(lines.length === gpus.count && lines.every((line) => line === wanted), `nvidia-smi answers ${JSON.stringify(lines)}, wanted is ${gpus.count} times ${JSON.stringify(wanted)}`);
     const services = [...(driver.persistenceDaemon ? ["nvidia-persistenced"] : []), ...(gpus.nvlink === "nvswitch" ? ["nvidia-fabricmanager"] : [])];
     for (const service of services) {
-      const { stdout } = await ssh.try(`systemctl is-active ${service}`);
+      const { stdout } = await this.ssh.try(`systemctl is-active ${service}`);
       must(stdout.trim() === "active", `${service} is ${stdout.trim()}`);
     }
-    if (gpus.nvlink !== "nvswitch") must((await ssh.try("systemctl is-active nvidia-fabricmanager")).code !== 0, "the fabric manager runs on a server without NVSwitch");
-    must(/^blacklist nouveau$/m.test(await ssh.run("modprobe --showconfig")), "nouveau is not blacklisted");
+    if (gpus.nvlink !== "nvswitch") must((await this.ssh.try("systemctl is-active nvidia-fabricmanager")).code !== 0, "the fabric manager runs on a server without NVSwitch");
+    must(/^blacklist nouveau$/m.test(await this.ssh.run("modprobe --showconfig")), "nouveau is not blacklisted");
     if (cudaToolkit !== "none") {
-      const login = await ssh.try("bash -lc 'command -v nvcc'");
+      const login = await this.ssh.try("bash -lc 'command -v nvcc'");
       must(login.code === 0, "a login shell does not find nvcc");
-      const service = await ssh.try("systemd-run --quiet --pipe --wait sh -c 'command -v nvcc'");
+      const service = await this.ssh.try("systemd-run --quiet --pipe --wait sh -c 'command -v nvcc'");
       must(service.code === 0, "a service does not find nvcc");
     }
     return `${gpus.count} x ${wanted}; ${services.length === 0 ? "no service wanted" : `${services.join(", ")} active`}`;
@@ -130,7 +135,7 @@ export class HostChecks {
   /** Writes a file into every tier and remembers its sum. */
   async writeData(): Promise<void> {
     for (const { mount } of this.tiers) {
-      const sum = await this.machine.ssh.run(`dd if=/dev/urandom of=${mount}/rehearsal.bin bs=1M count=4 status=none && sync && sha256sum <${mount}/rehearsal.bin`);
+      const sum = await this.ssh.run(`dd if=/dev/urandom of=${mount}/rehearsal.bin bs=1M count=4 status=none && sync && sha256sum <${mount}/rehearsal.bin`);
       this.written.set(mount, sum);
     }
   }
@@ -138,7 +143,7 @@ export class HostChecks {
   /** Whether the files are there and the same. */
   async data(): Promise<string> {
     for (const [mount, sum] of this.written) {
-      const { code, stdout } = await this.machine.ssh.try(`sha256sum <${mount}/rehearsal.bin`);
+      const { code, stdout } = await this.ssh.try(`sha256sum <${mount}/rehearsal.bin`);
       must(code === 0 && stdout === sum, `${mount}/rehearsal.bin is gone or changed`);
     }
     return `${this.written.size} files of 4 MiB unchanged`;
@@ -151,9 +156,9 @@ export class HostChecks {
       const members = tier.drives.map((id) => `/dev/disk/by-id/${id}`).join(" ");
       const array = "/dev/md/by-hand";
       const again = tier.level === "single" ? "" : `mdadm --quiet --stop ${source} && mdadm --quiet --assemble ${array} ${members} && `;
-      await this.machine.ssh.run(`umount ${tier.mount} && ${again}mount ${tier.level === "single" ? source : array} ${tier.mount}`);
+      await this.ssh.run(`umount ${tier.mount} && ${again}mount ${tier.level === "single" ? source : array} ${tier.mount}`);
       must((await this.data()).length > 0, "no data");
-      await this.machine.ssh.run(`umount ${tier.mount}${tier.level === "single" ? "" : ` && mdadm --quiet --stop ${array}`}`);
+      await this.ssh.run(`umount ${tier.mount}${tier.level === "single" ? "" : ` && mdadm --quiet --stop ${array}`}`);
       this.written.delete(tier.mount);
     }
     return `${this.tiers.length} tiers assembled and mounted by hand, their data unchanged`;

@@ -69,7 +69,7 @@ export async function rehearseHosts(environment: Environment, options: HostRehea
       const server = rack.environment.servers[emulated.name];
       if (server === undefined) throw new Error(`the rack has no server ${emulated.name}`);
       const plan = planServer(rack.environment, emulated.name);
-      return { emulated, checks: new HostChecks(rack.environment, server, emulated), packages: plan.packages };
+      return { emulated, checks: new HostChecks(rack.environment, server, emulated.ssh), packages: plan.packages };
     });
     const steps: { name: string; run: () => Promise<boolean> }[] = [
       ...(occupied.length === 0 ? [] : [{ name: "drives that hold data", run: () => refusesOccupiedDrives(checks, engine, machines, occupied) }]),
@@ -155,6 +155,7 @@ async function standsAsWanted(checks: Checks, machines: readonly Machine[], when
     const make = async (name: string, see: () => Promise<string>): Promise<void> => {
       ok = (await checks.make(`${emulated.name}: ${name}${when}`, see)) && ok;
     };
+    await look.settle();
     await make("arrays have the level and the members of the environment", () => look.arrays());
     await make("XFS geometry follows the arrays", () => look.geometry());
     await make("tiers are mounted by UUID", () => look.mounts());
@@ -232,7 +233,6 @@ async function findsAndMends(checks: Checks, engine: HostEngine, machines: reado
     must(mend.length > 0, "drift finds nothing that up could mend");
     const outcome = await engine.up({ mend });
     must(outcome.ok, `up failed:\n${messagesOf(outcome)}`);
-    for (const { emulated } of machines) await emulated.ssh.run("for sync in /sys/block/md*/md/sync_action; do mdadm --wait /dev/$(echo $sync | cut -d/ -f4) || true; done");
     return `applied again: ${mend.join(", ")}`;
   });
   if (!mended) return false;

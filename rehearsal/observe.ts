@@ -1,4 +1,4 @@
-import type { Ssh } from "./ssh";
+import type { RemoteShell } from "./ssh";
 
 /** An MD array as mdadm and the kernel tell it. */
 export interface ObservedArray {
@@ -58,7 +58,7 @@ export function parseSimulation(text: string): string[] {
 
 /** Looks at a running server by its own tools, over a way that `up` does not use. */
 export class Observer {
-  constructor(private readonly ssh: Ssh) {}
+  constructor(private readonly ssh: RemoteShell) {}
 
   /** Kernel name that a drive's id points to now, or undefined where there is no such drive. */
   async kernelName(id: string): Promise<string | undefined> {

@@ -19,8 +19,16 @@ export async function makeKeyPair(folder: string, name: string, read: (file: str
   return { privateKey: read(file), publicKey: read(`${file}.pub`).trim().split(" ").slice(0, 2).join(" "), privateKeyFile: file };
 }
 
+/** Commands on a server, as root. */
+export interface RemoteShell {
+  /** Runs a command and returns how it ended. */
+  try(command: string): Promise<Finished>;
+  /** Runs a command that must end with 0, and returns its output. */
+  run(command: string): Promise<string>;
+}
+
 /** Commands on an emulated server as root, by the system's own ssh: not the path that `up` takes. */
-export class Ssh {
+export class Ssh implements RemoteShell {
   readonly knownHostsFile: string;
 
   constructor(
