@@ -35,7 +35,22 @@ is_release() {
   [[ $bare == "$2" || $bare == "$2"-* ]]
 }
 
-is_held() { apt-mark showhold "$1" 2>/dev/null | grep -Fxq "$1"; }
+# is_held NAME: apt is asked once, for it takes its time.
+HELD=unknown
+is_held() {
+  [[ $HELD != unknown ]] || HELD=$(apt-mark showhold 2>/dev/null || true)
+  [[ $'\n'$HELD$'\n' == *$'\n'"$1"$'\n'* ]]
+}
+
+# hold_packages NAME...: holds those that are not held yet.
+hold_packages() {
+  local name loose=()
+  for name in "$@"; do is_held "$name" || loose+=("$name"); done
+  ((${#loose[@]} > 0)) || return 0
+  run apt-mark hold "${loose[@]}"
+  HELD=unknown
+  changed "held ${loose[*]}"
+}
 
 apt_get() {
   run apt-get --quiet --yes --option DPkg::Lock::Timeout="$APT_LOCK_SECONDS" --option Acquire::Retries=3 \
@@ -79,15 +94,25 @@ check_packages() {
   done
 }
 
+# A power cut in the middle of an installation leaves dpkg refusing everything until it is told to carry on.
+finish_interrupted_dpkg() {
+  if compgen -G '/var/lib/dpkg/updates/[0-9]*' >/dev/null || [[ -n $(dpkg --audit 2>/dev/null) ]]; then
+    run dpkg --configure -a
+    apt_get install --fix-broken
+    changed 'finished an installation that had been cut off'
+  fi
+}
+
 # install_packages: installs or moves what check_packages would find, then holds what is to be held.
 install_packages() {
-  local index name wanted found wanting=()
+  local index name wanted found wanting=() holding=()
   for index in "${!PACKAGE_NAMES[@]}"; do
     name=${PACKAGE_NAMES[index]} wanted=${PACKAGE_VERSIONS[index]}
     found=$(installed_version "$name")
     if [[ -z $found ]] || { [[ -n $wanted ]] && ! is_release "$found" "$wanted"; }; then wanting+=("$index"); fi
   done
   if ((${#wanting[@]} > 0)); then
+    finish_interrupted_dpkg
     apt_update
     local arguments=() candidate
     for index in "${wanting[@]}"; do
@@ -101,15 +126,9 @@ install_packages() {
     changed "installed ${arguments[*]}"
   fi
   for index in "${!PACKAGE_NAMES[@]}"; do
-    [[ ${PACKAGE_HOLDS[index]} == no ]] || hold_package "${PACKAGE_NAMES[index]}"
+    [[ ${PACKAGE_HOLDS[index]} == no ]] || holding+=("${PACKAGE_NAMES[index]}")
   done
-}
-
-hold_package() {
-  is_held "$1" || {
-    run apt-mark hold "$1"
-    changed "held $1"
-  }
+  hold_packages "${holding[@]}"
 }
 
 # mirror_key: the administrator's key for the mirror, or nothing.
@@ -129,7 +148,8 @@ fetch_key() {
   [[ ! -s $file ]] || [[ $(key_fingerprints "$file") != "$fingerprint" ]] || return 0
   mkdir -p "$KEYRING_FOLDER"
   fresh=$(mktemp -d)
-  run /usr/lib/apt/apt-helper download-file "$url" "$fresh/key" || fail "the signing key $url cannot be fetched"
+  run /usr/lib/apt/apt-helper download-file "$url" "$fresh/key" ||
+    fail "the signing key $url cannot be fetched: if the mirror signs with a key of its own, put that at ${MIRROR_KEYS[0]}"
   [[ $(key_fingerprints "$fresh/key") == "$fingerprint" ]] ||
     fail "the key at $url is not the vendor's (wanted is $fingerprint): if the mirror signs with a key of its own, put that at ${MIRROR_KEYS[0]}"
   write_file "$file" 644 "$(cat "$fresh/key")"

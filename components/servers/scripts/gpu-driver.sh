@@ -136,13 +136,23 @@ check_runtimes() {
   done < <(runtimes)
 }
 
-check_holds() {
-  local name version loose=''
+# held_together: what must not move by itself: every package of the driver at our release, and the kernel's.
+held_together() {
+  local name version wanted
+  wanted=$(driver_version)
   while read -r name version; do
-    ! is_release "$version" "$(driver_version)" || is_held "$name" || loose+=" $name"
+    ! is_release "$version" "$wanted" || printf '%s\n' "$name"
   done < <(installed_driver_packages)
-  for name in $(kernel_packages); do is_held "$name" || loose+=" $name"; done
-  [[ -z $loose ]] || finding package-not-held "not held, so the next upgrade would move them away from the driver:$loose" true
+  kernel_packages
+}
+
+check_holds() {
+  local name loose=()
+  while read -r name; do
+    is_held "$name" || loose+=("$name")
+  done < <(held_together)
+  ((${#loose[@]} == 0)) ||
+    finding package-not-held "not held, so the next upgrade would move them away from the driver: ${loose[*]}" true
 }
 
 diagnose() {
@@ -198,14 +208,6 @@ install_kernel_headers() {
   done
 }
 
-hold_all() {
-  local name version
-  while read -r name version; do
-    ! is_release "$version" "$(driver_version)" || hold_package "$name"
-  done < <(installed_driver_packages)
-  for name in $(kernel_packages); do hold_package "$name"; done
-}
-
 enable_service() {
   systemctl --quiet is-enabled "$1" 2>/dev/null && systemctl --quiet is-active "$1" 2>/dev/null && return 0
   run systemctl enable "$1"
@@ -231,7 +233,7 @@ configure_runtimes() {
 }
 
 apply() {
-  local foreign loaded
+  local foreign loaded together
   have apt-get || fail 'apt is not there: only Ubuntu and Debian are supported'
   foreign=$(foreign_drivers)
   [[ -z $foreign ]] || fail 'another driver is installed, and two do not mix. Nothing was changed.' "${foreign//$'\n'/; }"
@@ -247,7 +249,8 @@ apply() {
   install_kernel_headers
   settle_fabric_manager
   install_packages
-  hold_all
+  mapfile -t together < <(held_together)
+  hold_packages "${together[@]}"
   if nouveau_is_loaded; then
     REBOOT_REQUIRED=true
   elif [[ -z $(module_version) ]]; then

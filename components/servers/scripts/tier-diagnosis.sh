@@ -167,9 +167,9 @@ array_is_lost() {
   local gone
   gone=$(drives_in missing)
   blocker array-lost "RAID 0 has lost ${gone:-a member (${DRIVES[*]} should all hold it)} and with it everything on the $TIER tier. \
-If the drive can be plugged in again, do that. If not: replace it, put the new name into the environment, then run by hand \
-\`umount $MOUNT; mdadm --stop ${ARRAY:+/dev/$ARRAY}; mdadm --zero-superblock\` for $(drives_in ours), and apply: \
-the tier is made again empty and is filled from the tier that holds its source."
+If the drive can be plugged in again, do that. If not: replace it, put the new name into the environment, run \`umount $MOUNT\` and \
+\`mdadm --stop ${ARRAY:+/dev/$ARRAY}\` by hand, declare the drives that are left blank by hand (\`blkdiscard --force\` on flash, else \
+\`mdadm --zero-superblock\`; they are $(drives_in ours)), and apply: the tier is made again empty and is filled from the tier that holds its source."
 }
 
 diagnose_running_array() {
@@ -225,6 +225,9 @@ diagnose_filesystem() {
     else
       blocker filesystem-gone "the array has no known filesystem, and it is not fresh from an apply that was cut off, so it may hold data. If it is empty: $(mkfs_command "$BASE_DEVICE")"
     fi
+  elif [[ $FS_TYPE != xfs || $FS_UUID != "$(wanted_fs_uuid)" ]] && [[ $LEVEL != single && $(unfinished_uuid) == "$ARRAY_UUID" ]]; then
+    # The drives' edges were blank, but where the array's data begins an earlier array of theirs has left a filesystem.
+    blocker filesystem-earlier "the fresh array shows what was on its drives before: $(printable "$FS_TYPE ${FS_LABEL:-without a label}"), UUID $(printable "$FS_UUID"). If that is not needed, run \`wipefs --all /dev/md/$ARRAY_NAME\` by hand, then apply"
   elif [[ $FS_TYPE != xfs || $FS_UUID != "$(wanted_fs_uuid)" ]]; then
     blocker filesystem-foreign "$BASE_DEVICE holds a filesystem that is not ours: $(printable "$FS_TYPE ${FS_LABEL:-without a label}"), UUID $(printable "$FS_UUID")"
   elif filesystem_is_half_made; then

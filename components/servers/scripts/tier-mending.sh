@@ -136,14 +136,15 @@ remember_array() {
   }
 }
 
-refuse_if_blocked() { ((${#BLOCKERS[@]} == 0)) || refuse "${BLOCKERS[@]}" 'nothing was touched'; }
+# refuse_if_blocked WHAT_WAS_DONE
+refuse_if_blocked() { ((${#BLOCKERS[@]} == 0)) || refuse "${BLOCKERS[@]}" "$1"; }
 
 apply() {
   local missing
   missing=$(missing_tools)
   [[ -z $missing ]] || fail "not installed:$missing; apply the base environment first"
   diagnose
-  refuse_if_blocked
+  refuse_if_blocked 'nothing was touched'
   if [[ $LEVEL != single ]]; then
     if creation_was_cut_off; then
       clear_cut_off_creation
@@ -154,7 +155,7 @@ apply() {
       assemble_array
     fi
     diagnose
-    refuse_if_blocked
+    refuse_if_blocked 'the array runs; nothing else was touched'
     [[ -n $BASE_DEVICE ]] || fail "the array $ARRAY_NAME does not run after it was made or assembled: see \`mdadm --examine\` of its drives"
     add_replacements
   fi
