@@ -68,11 +68,16 @@ read_keys() {
   ACCESS_KEY_ID=$id SECRET_ACCESS_KEY=$secret
 }
 
-# answer: empty when the bucket can be listed, else rclone's reason. rclone prints no keys.
+# answer CONFIG: empty when the bucket can be listed, else rclone's reason. rclone prints no keys. Its library also heeds AWS_*
+# variables of whoever runs this, which have nothing to do with the site's store.
 answer() {
   local said
-  said=$(timeout 120 rclone --config "$CONFIG" --contimeout 15s --timeout 30s --retries 2 --low-level-retries 2 lsf --max-depth 1 --dirs-only "cold:$BUCKET" 2>&1 >/dev/null </dev/null) ||
-    printable "$(tail -n1 <<<"${said:-rclone gave no reason}")"
+  said=$(timeout 120 env --ignore-environment PATH="$PATH" HOME=/root rclone --config "$1" --contimeout 15s --timeout 30s --retries 2 --low-level-retries 2 \
+    lsf --max-depth 1 --dirs-only "cold:$BUCKET" 2>&1 >/dev/null </dev/null) || {
+    said=${said:-rclone gave no reason}
+    said=$(printable "${said//$'\n'/; }")
+    printf '%s' "${said:0:400}"
+  }
 }
 
 diagnose() {
@@ -85,7 +90,7 @@ diagnose() {
     [[ $(stat -c '%a %U' "$CONFIG") == '600 root' ]] || finding object-store-mode "$CONFIG holds keys and can be read by others than root" true
     ACCESS_KEY_ID=$(setting access_key_id) SECRET_ACCESS_KEY=$(setting secret_access_key)
     file_is "$CONFIG" "$(wanted_config)" || finding object-store-config "$CONFIG is not as wanted" true
-    reason=$(answer)
+    reason=$(answer "$CONFIG")
     [[ -z $reason ]] || finding object-store-unreachable "the bucket $BUCKET at $ENDPOINT cannot be listed: $reason" false
   fi
 }
@@ -94,13 +99,20 @@ apply() {
   local reason
   read_keys
   have rclone || fail 'rclone is not installed: apply the base environment first'
-  if ! file_is "$CONFIG" "$(wanted_config)" || [[ $(stat -c '%a %U' "$CONFIG") != '600 root' ]]; then
-    write_file "$CONFIG" 600 "$(wanted_config)"
-    chown root:root "$CONFIG"
+  # Keys that do not open the store never replace those that do.
+  write_file "$CONFIG.fresh" 600 "$(wanted_config)"
+  reason=$(answer "$CONFIG.fresh")
+  if [[ -n $reason ]]; then
+    rm -f "$CONFIG.fresh"
+    fail "the bucket $BUCKET at $ENDPOINT cannot be listed: $reason"
+  fi
+  if file_is "$CONFIG" "$(wanted_config)" && [[ $(stat -c '%a %U' "$CONFIG") == '600 root' ]]; then
+    rm -f "$CONFIG.fresh"
+  else
+    mv -f "$CONFIG.fresh" "$CONFIG"
+    sync "$(dirname "$CONFIG")"
     changed "wrote $CONFIG"
   fi
-  reason=$(answer)
-  [[ -z $reason ]] || fail "the bucket $BUCKET at $ENDPOINT cannot be listed: $reason"
 }
 
 read_verb "$@"
