@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { mountOf } from "../environment";
 import type { Server, Tier, TierName } from "../environment/schema";
 
 /** What a storage tier will be. */
@@ -93,7 +94,7 @@ function planTier(serverName: string, name: TierName, tier: Tier, drives: Server
     tier: name,
     level: tier.level,
     drives: [...tier.drives],
-    mount: tier.mount ?? `/srv/${name}`,
+    mount: mountOf(name, tier),
     chunkKiB: tier.chunkKiB,
     arrayName: arrayName(serverName, name),
     dataDrives: dataDrives(tier.level, tier.drives.length),
