@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import * as path from "node:path";
 import { SECRETS } from "../../components/environment";
 import { destroy, up } from "../../engine";
@@ -25,7 +25,9 @@ import type { Progress, Terminal } from "../terminal";
 export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; json?: boolean }): Promise<ExitCode> {
   if (options.hosts !== true) throw new CliError("say what to rehearse: --hosts is what there is today. Example: rackwright rehearse dev-test --hosts", exitCodes.badInput);
   const loaded = loadEnvironment(name);
-  const stateDir = mkdtempSync(path.join(projectRoot, ".rackwright", "rehearsal-state-"));
+  const workDir = path.join(projectRoot, ".rackwright");
+  mkdirSync(workDir, { recursive: true });
+  const stateDir = mkdtempSync(path.join(workDir, "rehearsal-state-"));
   const started = Date.now();
   const say = (line: string): void => {
     terminal.progress.done();
@@ -35,7 +37,7 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
     const verdict = await interruptible(terminal, (signal) =>
       rehearseHosts(loaded.environment, {
         name,
-        workDir: path.join(projectRoot, ".rackwright"),
+        workDir,
         onProgress: say,
         signal,
         engine: (rack) => Promise.resolve(engineFor(loaded, rack, path.join(stateDir, "state.json"), terminal.progress)),
@@ -44,7 +46,7 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
     terminal.out(options.json === true ? `${JSON.stringify(verdict, null, 2)}\n` : renderVerdict(verdict, terminal.style));
     return verdict.ok ? exitCodes.well : exitCodes.finding;
   } catch (error) {
-    if (error instanceof RehearsalError) throw new CliError(error.message, exitCodes.unreachable);
+    if (error instanceof RehearsalError) throw new CliError(error.message, error.kind === "unreachable" ? exitCodes.unreachable : exitCodes.finding);
     throw error;
   } finally {
     rmSync(stateDir, { recursive: true, force: true });

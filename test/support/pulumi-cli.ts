@@ -1,0 +1,41 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import * as path from "node:path";
+import { text } from "node:stream/consumers";
+import type { EngineEvent } from "../../engine";
+
+/** The real CLI with a backend of its own in a folder. */
+export class PulumiCli {
+  constructor(
+    private readonly programDir: string,
+    private readonly folder: string,
+    private readonly passphrase: string,
+  ) {}
+
+  /** @throws Error with everything that the CLI printed, where it ends with another code than the one expected */
+  async run(parameters: string[], options: { stdin?: string; expectCode?: number } = {}): Promise<string> {
+    const child = spawn("pulumi", parameters, {
+      cwd: this.programDir,
+      env: {
+        ...process.env,
+        PULUMI_BACKEND_URL: `file://${this.folder}`,
+        PULUMI_CONFIG_PASSPHRASE: this.passphrase,
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+        // The option --event-log is accepted only with this.
+        PULUMI_DEBUG_COMMANDS: "true",
+      },
+    });
+    child.stdin.end(options.stdin ?? "");
+    const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close") as Promise<[number]>]);
+    if (code !== (options.expectCode ?? 0)) throw new Error(`pulumi ${parameters.join(" ")} ended with ${code}:\n${stdout}\n${stderr}`);
+    return stdout;
+  }
+
+  /** The events of a preview. */
+  async preview(stack: string, parameters: string[]): Promise<EngineEvent[]> {
+    const log = path.join(this.folder, `${stack}.ndjson`);
+    await this.run(["preview", "--stack", stack, "--non-interactive", "--event-log", log, ...parameters]);
+    return readFileSync(log, "utf8").trim().split("\n").map((line) => JSON.parse(line) as EngineEvent);
+  }
+}
