@@ -104,7 +104,10 @@ export class PolicyPack {
       client?.close();
       child.kill("SIGKILL");
     };
-    return { ready: readPort(child, options).then((port) => PolicyPack.configure(connect(port), options)), close };
+    const ready = readPort(child, options).then((port) => PolicyPack.configure(connect(port), options));
+    // A pack that is ended before it has started fails with nobody waiting for it any more.
+    ready.catch(() => undefined);
+    return { ready, close };
   }
 
   private static async configure(client: AnalyzerClient, options: PolicyPackOptions): Promise<PolicyPack> {
