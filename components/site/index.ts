@@ -19,7 +19,7 @@ export interface ServerSummary {
  * Servers that are registered at the same time. The SDK holds about 90 KiB for each resource that waits for its answer:
  * a thousand servers at once are more than a gigabyte. It is more than any engine works on at the same time.
  */
-const serversAtOnce = 32;
+const serversAtOnce = 16;
 
 /** Everything of one environment. Its servers come with {@link Site.addServers}. */
 export class Site extends pulumi.ComponentResource {

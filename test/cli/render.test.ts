@@ -129,7 +129,7 @@ describe("renderVerdict", () => {
     expect(text).toContain("FAILED  4.0 s   a second up changes nothing: the second up did 1 update");
     expect(text).toContain("not made  reboot");
     expect(text).toContain("Not emulated: gpu-02.");
-    expect(text).toMatch(/nvidia-smi +for the GPUs/);
+    expect(text).toContain("  nvidia-smi\n    for the GPUs\n");
     expect(text).toContain("Verdict: NOT GOOD, 1 of 3 checks, 70 s.");
   });
 });
