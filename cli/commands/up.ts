@@ -45,7 +45,10 @@ export async function up(terminal: Terminal, name: string, options: UpOptions): 
       if (before.checks.some(({ findings }) => findings.length > 0)) terminal.err(renderHostReport(before, terminal.style));
     }
     const replace = urnsToMend(name, before?.checks ?? [], known);
-    const run = { terminal, loaded, secrets, replace, options, signal, cancelSignal };
+    const requireServers = async (): Promise<void> => {
+      if (before === undefined) requireReachable(await check(terminal, loaded, secrets, signal));
+    };
+    const run = { terminal, loaded, secrets, replace, options, signal, cancelSignal, requireServers };
     const done = choice.engine === "pulumi" ? await withPulumi(run) : await withEmbedded(run);
     if (done.code !== exitCodes.well) return done.code;
     const after = await check(terminal, loaded, secrets, signal);
@@ -62,6 +65,8 @@ interface Run {
   options: UpOptions;
   signal: AbortSignal;
   cancelSignal: AbortSignal;
+  /** On the first `up`, says which servers do not answer before anything is created. */
+  requireServers: () => Promise<void>;
 }
 
 interface Done {
@@ -76,7 +81,8 @@ async function check(terminal: Terminal, loaded: LoadedEnvironment, secrets: Rec
   return report;
 }
 
-async function withPulumi({ loaded, replace, options }: Run): Promise<Done> {
+async function withPulumi({ loaded, replace, options, requireServers }: Run): Promise<Done> {
+  await requireServers();
   const selected = await runPulumi(["stack", "select", "--create", loaded.name]);
   if (selected !== exitCodes.well) return { code: selected, result: {} };
   const code = await runPulumi([
@@ -90,7 +96,7 @@ async function withPulumi({ loaded, replace, options }: Run): Promise<Done> {
   return { code, result: {} };
 }
 
-async function withEmbedded({ terminal, loaded, secrets, replace, options, signal, cancelSignal }: Run): Promise<Done> {
+async function withEmbedded({ terminal, loaded, secrets, replace, options, signal, cancelSignal, requireServers }: Run): Promise<Done> {
   const passphrase = requirePassphrase("the state keeps connections to servers as secrets");
   const given = { secrets, replace, passphrase, signal, cancelSignal };
   terminal.progress.doing(`planning ${loaded.name}`);
@@ -101,6 +107,7 @@ async function withEmbedded({ terminal, loaded, secrets, replace, options, signa
   const changing = plan.resources.some(({ op }) => op !== "same");
   if (changing && !(await confirm(`Make ${loaded.name} so?`, options.yes === true))) return { code: exitCodes.finding, result: {} };
 
+  await requireServers();
   const progress = progressOf(terminal);
   const result = await withEngineErrors(() => engineUp({ ...engineOptions(loaded, given), onEvent: progress }));
   terminal.progress.done();

@@ -110,6 +110,15 @@ describe("rackwright", () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ environment: "lab", checks: [], unreachable: [{ server: "gpu-01" }] });
   });
 
+  it("names the servers that do not answer before a first up creates anything", async () => {
+    project.writeStack("first", labOnClosedPort().replace("name: lab", "name: first"));
+    const env = { PULUMI_CONFIG_PASSPHRASE: "lab" };
+    const result = await project.run(["up", "first", "--yes", "--engine", "embedded"], { env });
+    expect(result.code).toBe(3);
+    expect(result.stderr).toContain("nothing was changed:\n  gpu-01 (127.0.0.1:9)");
+    expect((await project.run(["export", "first"], { env })).stderr).toContain("is not up");
+  });
+
   it("encrypts a secret into the file, which then asks for the passphrase", async () => {
     project.writeStack("keys", labOnClosedPort().replace("name: lab", "name: keys"));
     const env = { PULUMI_CONFIG_PASSPHRASE: "correct" };
