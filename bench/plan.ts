@@ -50,7 +50,10 @@ async function measure(servers: number): Promise<Row> {
   const sampler = setInterval(() => (peakMiB = Math.max(peakMiB, treeMiB())), sampleMilliseconds);
   try {
     const environmentFile = path.join(folder, "environment.yaml");
-    writeFileSync(environmentFile, stringify(generatedEnvironment(servers)));
+    const generated = generatedEnvironment(servers);
+    // The shape of large-cluster's GPU servers: the cold tier is on servers of its own, not an object store.
+    const { objectStore: _objectStore, ...site } = generated.site;
+    writeFileSync(environmentFile, stringify({ ...generated, site }));
     const started = process.hrtime.bigint();
     const result = await preview({
       project: projectName,

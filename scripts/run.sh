@@ -4,4 +4,4 @@ set -eu
 root=$(cd -- "$(dirname -- "$0")/.." && pwd -P)
 cd "$root"
 . scripts/setup.sh
-exec "$NODE" --heap-growing-percent=20 --max-semi-space-size=4 --require tsx/cjs "$@"
+exec "$NODE" --heap-growing-percent=25 --max-semi-space-size=8 --require tsx/cjs "$@"

@@ -16,10 +16,10 @@ export interface ServerSummary {
 }
 
 /**
- * Servers that are registered at the same time. The SDK holds about 90 KiB for each resource that waits for its answer:
- * a thousand servers at once are more than a gigabyte. It is more than any engine works on at the same time.
+ * Servers that are registered at the same time: the SDK holds about 90 KiB for each resource that waits for its answer,
+ * and a thousand servers at once are more than a gigabyte. In a preview nothing waits for a host, and few are enough.
  */
-const serversAtOnce = 16;
+const serversAtOnce = { preview: 8, update: 16 };
 
 /** Everything of one environment. Its servers come with {@link Site.addServers}. */
 export class Site extends pulumi.ComponentResource {
@@ -41,7 +41,8 @@ export class Site extends pulumi.ComponentResource {
     const worker = async (): Promise<void> => {
       for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) await new Server(name, this.args, { parent: this }).registered;
     };
-    await Promise.all(Array.from({ length: serversAtOnce }, worker));
+    const length = pulumi.runtime.isDryRun() ? serversAtOnce.preview : serversAtOnce.update;
+    await Promise.all(Array.from({ length }, worker));
     return Object.fromEntries(names.map((name) => [name, summarise(planServer(environment, name), environment)]));
   }
 }
