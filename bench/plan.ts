@@ -65,6 +65,7 @@ async function measure(servers: number): Promise<Row> {
     });
     const seconds = Number(process.hrtime.bigint() - started) / 1e9;
     if (!result.ok) throw new Error(`the plan of ${servers} servers failed: ${JSON.stringify(result.diagnostics.slice(0, 3))} ${JSON.stringify(result.violations.slice(0, 3))}`);
+    clearInterval(sampler);
     const pulumi = await pulumiSeconds(folder, `bench-${servers}`, environmentFile);
     return { servers, resources: result.changes.create ?? 0, seconds, peakMiB, ...(pulumi === undefined ? {} : { pulumiSeconds: pulumi }) };
   } finally {
@@ -84,10 +85,15 @@ async function pulumiSeconds(folder: string, stack: string, environmentFile: str
     const [code] = (await once(child, "close")) as [number];
     if (code !== 0) throw new Error(`pulumi ${parameters[0] ?? ""} failed with ${code}`);
   };
-  await run(["stack", "init", stack, "--no-select"]);
-  const started = process.hrtime.bigint();
-  await run(["preview", "--stack", stack, "--config-file", configFile, "--policy-pack", "policies", "--non-interactive", "--suppress-progress"]);
-  return Number(process.hrtime.bigint() - started) / 1e9;
+  try {
+    await run(["stack", "init", stack, "--no-select"]);
+    const started = process.hrtime.bigint();
+    await run(["preview", "--stack", stack, "--config-file", configFile, "--policy-pack", "policies", "--non-interactive", "--suppress-progress"]);
+    return Number(process.hrtime.bigint() - started) / 1e9;
+  } finally {
+    // The CLI writes the new stack's encryption salt beside the environments.
+    rmSync(path.join(projectRoot, "stacks", `Pulumi.${stack}.yaml`), { force: true });
+  }
 }
 
 async function main(): Promise<void> {
