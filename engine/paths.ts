@@ -53,11 +53,11 @@ function reset(value: Value | undefined, old: Value | undefined, path: Key[]): V
   const result = new Map(Object.entries(value));
   for (const name of key === ANY ? new Set([...Object.keys(value), ...Object.keys(old)]) : [String(key)]) {
     if (rest.length === 0) {
-      const before = old[name];
+      const before = own(old, name);
       if (before === undefined) result.delete(name);
       else result.set(name, before);
-    } else if (name in value || name in old) {
-      const changed = reset(value[name], old[name], rest);
+    } else if (Object.hasOwn(value, name) || Object.hasOwn(old, name)) {
+      const changed = reset(own(value, name), own(old, name), rest);
       if (changed === undefined) return undefined;
       result.set(name, changed);
     }
@@ -79,6 +79,11 @@ function resetArray(value: Value[], old: Value[], key: Key, rest: Key[]): Value 
   return result;
 }
 
+/** A property that is there itself: inputs may be called `toString` or `constructor`. */
+function own(map: PropertyMap, name: string): Value | undefined {
+  return Object.hasOwn(map, name) ? map[name] : undefined;
+}
+
 function open(value: Value | undefined): Value | undefined {
   return value instanceof Secret ? value.value : value;
 }
@@ -93,7 +98,7 @@ export function detailedDiff(olds: PropertyMap, news: PropertyMap): Map<string, 
 function walkMap(olds: PropertyMap, news: PropertyMap, at: string, result: Map<string, PropertyDiff>): void {
   for (const key of [...new Set([...Object.keys(olds), ...Object.keys(news)])].sort()) {
     const name = /^[A-Za-z_$][\w$]*$/.test(key) ? (at === "" ? key : `${at}.${key}`) : `${at}[${JSON.stringify(key)}]`;
-    walk(olds[key], news[key], name, result);
+    walk(own(olds, key), own(news, key), name, result);
   }
 }
 

@@ -97,6 +97,13 @@ describe("property paths", () => {
     }));
   });
 
+  it("take no inherited property for one that is there", () => {
+    const news = { toString: "a", constructor: { valueOf: 1 } };
+    expect(ignoreChanges(news, {}, ["toString", "constructor"]).inputs).toEqual({});
+    expect([...detailedDiff({}, news).keys()]).toEqual(["constructor", "toString"]);
+    expect(sameValue({ toString: "a" }, { valueOf: "a" })).toBe(false);
+  });
+
   it("inside a secret keep it secret", () => {
     const { inputs } = ignoreChanges({ a: new Secret({ b: 2, c: 2 }) }, { a: new Secret({ b: 1, c: 1 }) }, ["a.b"]);
     expect(inputs).toEqual({ a: new Secret({ b: 1, c: 2 }) });
