@@ -64,10 +64,7 @@ function inTreeOrder(steps: readonly PlannedStep[]): PlannedStep[] {
   return walk("", 0);
 }
 
-/**
- * The resources that change, indented below their components. Components that only stand around others are shown
- * where something below them changes.
- */
+/** The resources that change, indented by their depth in the tree. */
 export function renderSteps(steps: readonly PlannedStep[], style: Terminal["style"]): string {
   const changing = steps.filter((step) => step.op !== "same");
   return table(

@@ -13,8 +13,8 @@ export class PulumiCli {
     private readonly passphrase: string,
   ) {}
 
-  /** @throws Error with everything that the CLI printed, where it ends with another code than the one expected */
-  async run(parameters: string[], options: { stdin?: string; expectCode?: number } = {}): Promise<string> {
+  /** @throws Error with everything that the CLI printed, where it fails */
+  async run(parameters: string[], options: { stdin?: string } = {}): Promise<string> {
     const child = spawn("pulumi", parameters, {
       cwd: this.programDir,
       env: {
@@ -28,7 +28,7 @@ export class PulumiCli {
     });
     child.stdin.end(options.stdin ?? "");
     const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close") as Promise<[number]>]);
-    if (code !== (options.expectCode ?? 0)) throw new Error(`pulumi ${parameters.join(" ")} ended with ${code}:\n${stdout}\n${stderr}`);
+    if (code !== 0) throw new Error(`pulumi ${parameters.join(" ")} ended with ${code}:\n${stdout}\n${stderr}`);
     return stdout;
   }
 
