@@ -12,6 +12,8 @@ export const SECRETS = {
   sshPrivateKey: "rackwright:sshPrivateKey",
   objectStoreAccessKeyId: "rackwright:objectStoreAccessKeyId",
   objectStoreSecretAccessKey: "rackwright:objectStoreSecretAccessKey",
+  kubeconfig: "rackwright:kubeconfig",
+  inferenceApiKey: "rackwright:inferenceApiKey",
 } as const;
 
 /** The configuration key of the environment. */

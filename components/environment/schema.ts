@@ -88,8 +88,11 @@ const mirror = z
   .strictObject({
     apt: baseAddress.optional().describe("Base URL of the site's apt mirror. The distribution is read from <apt>/ubuntu (or <apt>/debian), NVIDIA's driver and CUDA repository from <apt>/cuda, the container toolkit from <apt>/nvidia-container-toolkit."),
     images: z.string().regex(/^[A-Za-z0-9.-]+(:\d+)?(\/[a-z0-9._/-]+)?$/, "must be a registry host with an optional port and path, without a scheme").optional().describe("Registry that holds copies of all container images."),
+    files: baseAddress.optional().describe("Base URL of plain files: k3s and its images under <files>/k3s/<version>/."),
   })
   .describe("Where packages and images come from at a site without internet.");
+
+const storePrefix = z.string().regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/, "must be a folder's name without a leading or trailing slash").refine((path) => path.split("/").every((part) => part !== "." && part !== ".."), "must not contain `.` or `..`");
 
 const site = z
   .strictObject({
@@ -119,8 +122,19 @@ const site = z
       })
       .optional()
       .describe("An S3-compatible store on the site as the cold tier. Its keys are the secrets `rackwright:objectStoreAccessKeyId` and `rackwright:objectStoreSecretAccessKey`."),
+    modelStore: z
+      .discriminatedUnion("kind", [
+        z.strictObject({ kind: z.literal("object-store"), prefix: storePrefix.default("models").describe("Folder of the bucket that holds one folder a model.") }),
+        z.strictObject({ kind: z.literal("nfs"), server: hostAddress, path: absolutePath.describe("Exported folder that holds one folder a model.") }),
+        z.strictObject({ kind: z.literal("directory"), path: absolutePath.describe("Folder on every server, on its warm or cold tier, that holds one folder a model.") }),
+      ])
+      .optional()
+      .describe("Where weights are kept for good; the hot tier holds a copy. Absent: the object store where there is one, else the folder models on each server's cold (or warm) tier."),
   })
   .describe("Facts about the room and the organisation.");
+
+const label = z.string().regex(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, "must be a Kubernetes label: an optional domain and a slash, then at most 63 letters, digits, hyphens, dots and underscores");
+const labelValue = z.string().regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/, "must be a label's value: at most 63 letters, digits, hyphens, dots and underscores");
 
 const ssh = z
   .strictObject({
@@ -195,8 +209,13 @@ const server = z
     tiers: z.strictObject({ hot: tier.optional(), warm: tier.optional(), cold: tier.optional() }).prefault({}),
     maxPowerWatts: positive.optional().describe("What the power supplies can deliver together with one failed."),
     price: z.number().min(0).optional().describe("Purchase price, in the site's currency."),
+    labels: z.record(label, labelValue).default({}).describe("Further labels of the Kubernetes node."),
+    taints: z.array(z.strictObject({ key: label, value: labelValue.optional(), effect: z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]) })).default([]).describe("Further taints of the Kubernetes node."),
   })
   .describe("One server, as it stands in the rack.");
+
+const cidr = z.cidrv4("must be an IPv4 network such as 10.42.0.0/16");
+const quota = z.strictObject({ gpus: z.number().int().min(0).optional(), cpus: positive.optional(), memoryGiB: positive.optional() });
 
 const cluster = z
   .strictObject({
@@ -204,10 +223,30 @@ const cluster = z
     controlPlane: z.array(name).default([]).describe("Servers that run the control plane."),
     gpuStack: z.enum(["device-plugin", "gpu-operator"]).default("device-plugin"),
     timeSlicing: count.max(64).optional().describe("Replicas per GPU."),
+    apiAddress: hostAddress.optional().describe("Address of the API server that nodes and people use: a virtual address or load balancer where the control plane has three servers. Absent: the first control-plane server's."),
+    podCidr: cidr.default("10.42.0.0/16").describe("Addresses of pods."),
+    serviceCidr: cidr.default("10.43.0.0/16").describe("Addresses of services."),
+    ingressClass: name.default("traefik").describe("Ingress controller for services with a hostname; k3s ships traefik."),
+    quotas: z
+      .strictObject({ inference: quota.optional(), training: quota.optional() })
+      .prefault({})
+      .describe("What each namespace may hold. Absent: what the plan needs, so that nothing else takes a GPU unplanned."),
   })
-  .describe("The Kubernetes cluster.");
+  .describe("The Kubernetes cluster. Access to an existing one is the secret `rackwright:kubeconfig`.");
 
 const servicePrecision = z.enum(["fp32", "bf16", "fp16", "fp8", "int8", "int4"]);
+
+const dynamicBatching = z.strictObject({ maxQueueDelayMicroseconds: z.number().int().min(0).default(100), preferredBatchSizes: z.array(count).default([]) });
+
+const weights = z
+  .strictObject({
+    from: z.enum(["store", "hub"]).default("store").describe("hub: fetched from the model's publisher, for sites with internetAccess only."),
+    folder: storePrefix.optional().describe("Folder below the model store. Absent: the model's id, or the path that `model` gives."),
+    manifestSha256: z.string().regex(/^[0-9a-f]{64}$/, "must be the SHA-256 of the folder's manifest.sha256, in 64 hexadecimal digits").optional().describe("Pins the manifest itself. Absent: the manifest in the store is trusted."),
+    sizeGB: positive.optional().describe("Size of the folder, in decimal gigabytes. Absent: what the planner computes for the precision."),
+    loadFormat: z.enum(["auto", "safetensors", "fastsafetensors", "runai-streamer"]).default("auto").describe("How the engine reads them from the hot tier."),
+  })
+  .describe("Where the weights come from.");
 
 const service = z
   .strictObject({
@@ -223,7 +262,14 @@ const service = z
     tensorParallel: count.optional(),
     pipelineParallel: count.optional(),
     accelerators: z.array(accelerator).default([]).describe("Order of preference: GPU catalog ids, an NPU's resource name, or cpu. Absent: any GPU that fits."),
-    dynamicBatching: z.strictObject({ maxQueueDelayMicroseconds: z.number().int().min(0).default(100), preferredBatchSizes: z.array(count).default([]) }).optional(),
+    dynamicBatching: dynamicBatching.optional(),
+    memoryUtilization: z.number().gt(0).max(1).optional().describe("Share of each GPU's memory that the engine may use. Absent: the engine's default."),
+    modelConfig: z.record(z.string(), z.unknown()).optional().describe("The model's config.json as its publisher wrote it (YAML takes JSON as it is), for a model that is not in the catalog."),
+    parametersBillion: positive.optional().describe("Parameters of a model that is not in the catalog. Absent: computed from modelConfig."),
+    weights: weights.prefault({}),
+    multiServer: z.enum(["leader-worker-set", "ray"]).default("leader-worker-set").describe("How a replica that spans servers is started."),
+    hostname: hostAddress.optional().describe("Name under which clients reach the service through the cluster's ingress. Absent: inside the cluster only."),
+    moreModels: z.record(name, z.strictObject({ model: modelId, precision: servicePrecision.default("fp16"), dynamicBatching: dynamicBatching.optional(), modelConfig: z.record(z.string(), z.unknown()).optional() })).default({}).describe("Further models in the same Triton server."),
     priority: z.enum(["interactive", "batch"]).default("interactive"),
     targets: z
       .array(z.strictObject({ metric: z.string().min(1), before: z.string().min(1).optional(), after: z.string().min(1), measuredAt: z.string().min(1).describe("Where this would be measured.") }))
@@ -237,6 +283,8 @@ const training = z
     launcher: z.enum(["torchrun", "deepspeed", "colossalai"]).default("torchrun"),
     servers: z.array(name).min(1),
     zeroStage: z.literal([0, 1, 2, 3]).optional().describe("DeepSpeed's ZeRO stage."),
+    gpusPerServer: count.max(16).optional().describe("Absent: all that the server has."),
+    image: z.string().regex(/^[a-z0-9][A-Za-z0-9._:/@-]*$/, "must be an image reference").optional().describe("Absent: the launcher's image."),
     command: z.array(z.string()).min(1),
   })
   .describe("A training job.");

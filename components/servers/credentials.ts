@@ -2,13 +2,17 @@ import type { Input } from "@pulumi/pulumi";
 import type { types } from "@pulumi/command";
 import type { Connection } from "./plan";
 
-/** The secrets that reach servers: never part of a spec, of a plan or of a log. */
+/** The secrets that reach servers and the cluster: never part of a spec, of a plan or of a log. */
 export interface Credentials {
   /** @default - the SSH agent at SSH_AUTH_SOCK */
   sshPrivateKey?: Input<string>;
   /** Needed where the environment has an object store. */
   objectStoreAccessKeyId?: Input<string>;
   objectStoreSecretAccessKey?: Input<string>;
+  /** Access to a cluster that exists already; k3s makes its own. */
+  kubeconfig?: Input<string>;
+  /** Key that clients of inference services send. Needed where there are services. */
+  inferenceApiKey?: Input<string>;
 }
 
 /** Connection of `@pulumi/command`: host keys are always given, for without one the provider accepts any. */

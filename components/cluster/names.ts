@@ -1,0 +1,33 @@
+/** Where what runs. Pod security is `restricted` but for device plugins, which need the host's devices. */
+export const namespaces = { inference: "inference", training: "training", accelerators: "accelerators" } as const;
+export type Namespace = (typeof namespaces)[keyof typeof namespaces];
+
+/** Labels that Rackwright's own objects carry; selectors and network policies use them. */
+export const labels = {
+  managedBy: "app.kubernetes.io/managed-by",
+  /** Name of the inference service or training job. */
+  service: "rackwright.dev/service",
+  /** `active` or `standby`. */
+  role: "rackwright.dev/role",
+  /** Server that a workload is planned on; the first of several. */
+  server: "rackwright.dev/server",
+} as const;
+
+/** Interactive requests push batch work aside when both want a GPU. */
+export const priorityClasses = { interactive: "rackwright-interactive", batch: "rackwright-batch" } as const;
+
+/** Runtime class of pods that use NVIDIA GPUs. */
+export const gpuRuntimeClass = "nvidia";
+
+/** User and group that workloads run as, and that own the folder of the models on the hot tier. */
+export const workloadUser = 10001;
+
+/** Claim of one server's model folder (on its hot tier), in the namespace `inference`. Mounted at `/models`. */
+export function modelsClaim(server: string): string {
+  return `models-${server}`;
+}
+
+/** Claim of one server's checkpoint folder (on the tier that `recovery.checkpoints` names), in `training`. Mounted at `/checkpoints`. */
+export function checkpointsClaim(server: string): string {
+  return `checkpoints-${server}`;
+}
