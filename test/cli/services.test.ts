@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+import { renderWorkloads } from "../../cli/render/services";
+import type { ServicePlan, Workload } from "../../components/inference/plan-types";
+import { model } from "../../components/catalog";
+import type { ModelFact } from "../../components/catalog";
+import { parseEnvironment } from "../../components/environment";
+import { generatedEnvironment } from "../support/environments";
+
+const plain = (_: string, text: string): string => text;
+const gibibytes = (count: number): number => count * 1024 ** 3;
+
+const workload: Workload = {
+  name: "assistant-gpu-01",
+  role: "active",
+  replicas: 1,
+  servers: ["gpu-01"],
+  accelerator: "rtx-4090",
+  resource: "nvidia.com/gpu",
+  devicesPerPod: 2,
+  cpus: 8,
+  memoryGiB: 32,
+  sizing: {
+    tensorParallel: 2, pipelineParallel: 1, contextTokens: 8192, concurrency: 8, memoryUtilization: 0.92, reasons: ["2 GPUs: the weights do not fit one"],
+    memory: { usableBytes: gibibytes(23.5), budgetBytes: gibibytes(21.6), weightsBytes: gibibytes(7.1), overheadBytes: gibibytes(2), keyValueBytesPerToken: 28672, keyValueBytes: gibibytes(1.8), keyValueTokens: 400000, marginBytes: gibibytes(10.7) },
+  },
+};
+
+function service(workloads: Workload[]): ServicePlan {
+  const parsed = parseEnvironment({ ...generatedEnvironment(2), cluster: { distribution: "existing" }, services: { assistant: { model: "qwen2.5-7b", engine: "vllm" } } });
+  const spec = parsed.ok ? parsed.environment.services["assistant"] : undefined;
+  if (spec === undefined) throw new Error(JSON.stringify(parsed));
+  return { name: "assistant", spec, model: model("qwen2.5-7b") as ModelFact, engine: "vllm", engineReason: "as stated", notes: ["FP8 is native"], workloads };
+}
+
+describe("renderWorkloads", () => {
+  it("says where each replica is, what it takes and what is left, and why", () => {
+    expect(renderWorkloads({ services: { assistant: service([workload]) }, training: {} }, plain)).toBe(
+      `  assistant  Qwen2.5 7B in bf16, vllm
+    1 replica on gpu-01: 2x NVIDIA GeForce RTX 4090, tensor 2
+      per GPU 7.1 GiB weights + 1.8 GiB cache + 2.0 GiB overhead of 21.6 GiB, 10.7 GiB left
+    note: engine: as stated
+    note: 2 GPUs: the weights do not fit one
+    note: FP8 is native
+`,
+    );
+  });
+
+  it("tells standbys, replicas that span servers, and several on one server apart", () => {
+    const spanning: Workload = { ...workload, servers: ["gpu-01", "gpu-02"], devicesPerPod: 8, sizing: { ...workload.sizing, tensorParallel: 8, pipelineParallel: 2 } };
+    const standby: Workload = { ...workload, role: "standby", servers: ["gpu-02"] };
+    const several: Workload = { ...workload, replicas: 4, devicesPerPod: 1, sizing: { ...workload.sizing, tensorParallel: 1 } };
+    const text = renderWorkloads({ services: { assistant: service([spanning, standby, several]) }, training: {} }, plain);
+    expect(text).toContain("1 replica on gpu-01 and gpu-02: 16x NVIDIA GeForce RTX 4090, tensor 8 x pipeline 2\n");
+    expect(text).toContain("1 standby replica on gpu-02: 2x NVIDIA GeForce RTX 4090, tensor 2\n");
+    expect(text).toContain("4 replicas on gpu-01: 1x NVIDIA GeForce RTX 4090 each\n");
+    expect(text.match(/2 GPUs: the weights/g)).toHaveLength(1);
+  });
+
+  it("names no GPU on the CPU, no cache where there is none, and training jobs in one line", () => {
+    const encoder: Workload = { ...workload, accelerator: "cpu", devicesPerPod: 0, sizing: { ...workload.sizing, tensorParallel: 1, memory: { ...workload.sizing.memory, keyValueBytes: 0 } } };
+    const training = { tuning: { name: "tuning", servers: ["gpu-03", "gpu-04"], devicesPerPod: 8, resource: "nvidia.com/gpu", cpus: 64, memoryGiB: 512 } };
+    const text = renderWorkloads({ services: { assistant: service([encoder]) }, training }, plain);
+    expect(text).toContain("1 replica on gpu-01: the CPU\n      7.1 GiB weights + 2.0 GiB overhead of");
+    expect(text).toContain("  tuning  training on gpu-03, gpu-04: 8 GPUs each\n");
+  });
+
+  it("is empty where nothing runs", () => {
+    expect(renderWorkloads({ services: {}, training: {} }, plain)).toBe("");
+  });
+});
