@@ -31,3 +31,6 @@ export function modelsClaim(server: string): string {
 export function checkpointsClaim(server: string): string {
   return `checkpoints-${server}`;
 }
+
+/** Extended resource of the RDMA device plugin: one of a node's RDMA cards, shared. Asked for by pods that talk to other servers. */
+export const rdmaResource = "rdma/hca";
