@@ -27,17 +27,17 @@ export const engineRequirements = {
   "triton": {
     name: "Triton Inference Server", version: "2.71.0", ...cuda13,
     minimumComputeCapability: { major: 7, minor: 5 },
-    source: "version: facts 5 (release 26.07); CUDA and compute capability: general knowledge",
+    source: "version: facts 5 (release 26.07, whose build.py says 2.71.0); CUDA and compute capability: general knowledge",
   },
   "tensorrt-llm": {
-    name: "TensorRT-LLM", version: "1.1.0", ...cuda13,
+    name: "TensorRT-LLM", version: "1.2.1", ...cuda13,
     minimumComputeCapability: { major: 8, minor: 0 },
-    source: "version: facts 5; CUDA and compute capability: general knowledge",
+    source: "version: the newest release on the Python index; CUDA and compute capability: general knowledge",
   },
   "sglang": {
-    name: "SGLang", version: "0.5.5", ...cuda13,
+    name: "SGLang", version: "0.5.23", ...cuda13,
     minimumComputeCapability: { major: 8, minor: 0 },
-    source: "general knowledge",
+    source: "published wheel: pins torch 2.14.1 and flashinfer's build for CUDA 13; compute capability: general knowledge",
   },
   "deepspeed": {
     name: "DeepSpeed", version: "0.19.6", ...cuda13,

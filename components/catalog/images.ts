@@ -1,0 +1,50 @@
+import type { Environment } from "../environment/schema";
+import { engineRequirements } from "./engines";
+
+/** One container image. */
+export interface ImageFact {
+  /** Host that publishes it; `site` for images that no one publishes, which each site builds (docs/engines.md). */
+  registry: string;
+  repository: string;
+  tag: string;
+  source: string;
+}
+
+const { vllm, triton, sglang, deepspeed, colossalai, pytorch } = engineRequirements;
+const tensorrtLlm = engineRequirements["tensorrt-llm"];
+const tritonRelease = "26.07";
+const release = `facts 5: release ${tritonRelease} is ${triton.version}`;
+const siteBuilt = "no image is published at this version; docs/engines.md has the Dockerfile";
+
+/** Every image that runs in a cluster, in one table: all that a site's registry must hold. */
+export const images = {
+  "vllm": { registry: "docker.io", repository: "vllm/vllm-openai", tag: `v${vllm.version}`, source: "general knowledge (the project's image; its tag is the version)" },
+  "vllm-cpu": { registry: "public.ecr.aws", repository: "q9t5s3a7/vllm-cpu-release-repo", tag: `v${vllm.version}`, source: "vLLM's installation page for CPUs" },
+  "triton": { registry: "nvcr.io", repository: "nvidia/tritonserver", tag: `${tritonRelease}-py3`, source: release },
+  "triton-vllm": { registry: "nvcr.io", repository: "nvidia/tritonserver", tag: `${tritonRelease}-vllm-python-py3`, source: release },
+  "triton-tensorrt-llm": { registry: "nvcr.io", repository: "nvidia/tritonserver", tag: `${tritonRelease}-trtllm-python-py3`, source: release },
+  "tensorrt-llm": { registry: "nvcr.io", repository: "nvidia/tensorrt-llm/release", tag: tensorrtLlm.version, source: "general knowledge (NVIDIA's release image; its tag is the version)" },
+  "sglang": { registry: "docker.io", repository: "lmsysorg/sglang", tag: `v${sglang.version}`, source: "general knowledge (the project's image; its tag is the version)" },
+  "deepspeed": { registry: "site", repository: "rackwright/deepspeed", tag: deepspeed.version, source: siteBuilt },
+  "colossalai": { registry: "site", repository: "rackwright/colossalai", tag: colossalai.version, source: siteBuilt },
+  "pytorch": { registry: "site", repository: "rackwright/pytorch", tag: pytorch.version, source: siteBuilt },
+  "rclone": { registry: "docker.io", repository: "rclone/rclone", tag: "1.75.1", source: "general knowledge (the project's image, on Alpine; its tag is the version, which the Go module proxy has)" },
+  "vllm-npu": { registry: "site", repository: "rackwright/vllm-npu", tag: vllm.version, source: "vLLM with the NPU vendor's plug-in; docs/engines.md" },
+} as const satisfies Record<string, ImageFact>;
+
+export type ImageId = keyof typeof images;
+
+/** Whether each site builds it, so that there must be a registry of the site's own. */
+export function isSiteBuilt(id: ImageId): boolean {
+  return images[id].registry === "site";
+}
+
+/**
+ * Reference of an image as the cluster's nodes pull it: from the site's registry where it has one, whose host and path
+ * replace the publisher's host.
+ * @example image("vllm", environment) // registry.corp.example:5000/mirror/vllm/vllm-openai:v0.33.0
+ */
+export function image(id: ImageId, environment: Pick<Environment, "site">): string {
+  const { registry, repository, tag }: ImageFact = images[id];
+  return `${environment.site.mirror?.images ?? registry}/${repository}:${tag}`;
+}

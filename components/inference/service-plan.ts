@@ -1,0 +1,127 @@
+import { labels, namespaces } from "../cluster/names";
+import type { KubernetesObject } from "../cluster/object";
+import type { Environment } from "../environment/schema";
+import type { EngineProgram } from "./engines/engine";
+import { commonLabels, componentLabel, enginePod, workloadSelector, type EnginePod } from "./engines/pod";
+import type { ServicePlan, Workload } from "./plan-types";
+
+/** Pods with this label, in any namespace, may send requests to inference services. */
+export const clientLabel = { "rackwright.dev/client": "true" } as const;
+/** Where the ingress controller runs, and where Prometheus does. */
+const ingressNamespace = "kube-system";
+const monitoringNamespace = "monitoring";
+/** Port of a service inside the cluster: `http://<service>.inference`. */
+const servicePort = 80;
+/** Images of engines have 10 GB and more: time that the first pull on a server may take (general knowledge). */
+const pullSeconds = 900;
+
+interface Planned {
+  workload: Workload;
+  pod: EnginePod;
+}
+
+/** Everything that one inference service needs in a cluster, in the order in which it is made. Pure; no secrets. */
+export function planInferenceService(environment: Environment, service: ServicePlan): KubernetesObject[] {
+  const planned = service.workloads.map((workload): Planned => ({ workload, pod: enginePod({ environment, service, workload }) }));
+  const [first] = planned;
+  if (first === undefined) return [];
+  return [
+    serviceAccount(service),
+    ...planned.flatMap(({ pod }) => (pod.configMap === undefined ? [] : [pod.configMap])),
+    ...planned.map((entry) => deployment(service, entry)),
+    clusterService(service, first.pod.program),
+    ...ingress(environment, service, first.pod.program),
+    disruptionBudget(service),
+    networkPolicy(service, first.pod.program),
+  ];
+}
+
+function named(service: ServicePlan, apiVersion: string, kind: string, fields: Record<string, unknown>): KubernetesObject {
+  return { apiVersion, kind, metadata: { name: service.name, namespace: namespaces.inference, labels: commonLabels(service.name) }, ...fields };
+}
+
+function serviceAccount(service: ServicePlan): KubernetesObject {
+  return named(service, "v1", "ServiceAccount", { automountServiceAccountToken: false });
+}
+
+function deployment(service: ServicePlan, { workload, pod }: Planned): KubernetesObject {
+  // Pods of one Deployment are replaced one after another, for there is no GPU to spare.
+  const oneSeconds = pod.startBudgetSeconds + pod.terminationGraceSeconds;
+  const allSeconds = pullSeconds + oneSeconds * workload.replicas;
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: {
+      name: workload.name,
+      namespace: namespaces.inference,
+      labels: { ...commonLabels(service.name), [labels.role]: workload.role, [labels.server]: workload.servers[0] ?? "" },
+      annotations: { "pulumi.com/timeoutSeconds": String(allSeconds) },
+    },
+    spec: {
+      replicas: workload.replicas,
+      revisionHistoryLimit: 2,
+      progressDeadlineSeconds: pullSeconds + oneSeconds,
+      strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } },
+      selector: { matchLabels: workloadSelector({ service, workload }) },
+      template: pod.template,
+    },
+  };
+}
+
+/** Clients reach active replicas only; a standby is reached when its role changes. */
+function clusterService(service: ServicePlan, { ports, metricsPath }: EngineProgram): KubernetesObject {
+  const named_ = Object.entries(ports).map(([name, port]) => ({ name, port: name === "http" ? servicePort : port, targetPort: port, protocol: "TCP" }));
+  const metrics = metricsPath === undefined || ports.metrics !== undefined ? [] : [{ name: "metrics", port: ports.http, targetPort: ports.http, protocol: "TCP" }];
+  return named(service, "v1", "Service", {
+    spec: {
+      type: "ClusterIP",
+      selector: { [labels.service]: service.name, [labels.role]: "active", [componentLabel]: "api" },
+      ports: [...named_, ...metrics],
+    },
+  });
+}
+
+function ingress(environment: Environment, service: ServicePlan, { publicPaths }: EngineProgram): KubernetesObject[] {
+  const { hostname } = service.spec;
+  if (hostname === undefined) return [];
+  const backend = { service: { name: service.name, port: { name: "http" } } };
+  return [
+    named(service, "networking.k8s.io/v1", "Ingress", {
+      spec: {
+        ingressClassName: environment.cluster.ingressClass,
+        rules: [{ host: hostname, http: { paths: publicPaths.map((path) => ({ path, pathType: "Prefix", backend })) } }],
+      },
+    }),
+  ];
+}
+
+function disruptionBudget(service: ServicePlan): KubernetesObject {
+  // Not minAvailable: with one replica a drained node would wait for ever.
+  return named(service, "policy/v1", "PodDisruptionBudget", { spec: { maxUnavailable: 1, selector: { matchLabels: { [labels.service]: service.name } } } });
+}
+
+const tcp = (port: number): Record<string, unknown> => ({ protocol: "TCP", port });
+const fromNamespace = (name: string): Record<string, unknown> => ({ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": name } } });
+
+/** What may reach the pods, and what they may reach: nothing besides each other, unless the weights come from a hub. */
+function networkPolicy(service: ServicePlan, { ports, metricsPath }: EngineProgram): KubernetesObject {
+  const matchLabels = { [labels.service]: service.name };
+  const together = service.workloads.some(({ servers }) => servers.length > 1) ? [{ podSelector: { matchLabels } }] : [];
+  const clients = [{ namespaceSelector: {}, podSelector: { matchLabels: clientLabel } }, ...(service.spec.hostname === undefined ? [] : [fromNamespace(ingressNamespace)])];
+  const api = Object.entries(ports).filter(([name]) => name !== "metrics").map(([, port]) => tcp(port));
+  return named(service, "networking.k8s.io/v1", "NetworkPolicy", {
+    spec: {
+      podSelector: { matchLabels },
+      policyTypes: ["Ingress", "Egress"],
+      ingress: [
+        { from: clients, ports: api },
+        ...(metricsPath === undefined ? [] : [{ from: [fromNamespace(monitoringNamespace)], ports: [tcp(ports.metrics ?? ports.http ?? 0)] }]),
+        ...together.map((peer) => ({ from: [peer] })),
+      ],
+      egress: [
+        ...together.map((peer) => ({ to: [peer] })),
+        ...(service.spec.weights.from === "hub" ? [{ ports: [tcp(443)] }] : []),
+      ],
+    },
+  });
+}
