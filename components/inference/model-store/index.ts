@@ -1,0 +1,3 @@
+export { layoutResources } from "./layout-job";
+export { ModelStore, type ModelStoreArgs } from "./model-store";
+export { planModelStore, type ModelStorePlan, type ServerLayout } from "./plan";
