@@ -1,14 +1,17 @@
 import type { StepCheck } from "./hosts";
 import { projectName } from "./project";
 
-const componentOf: Record<StepCheck["kind"], string> = {
-  "base-environment": "rackwright:servers:BaseEnvironment",
-  "storage-tier": "rackwright:servers:StorageTier",
-  "object-store": "rackwright:servers:ObjectStore",
-  "gpu-driver": "rackwright:servers:GpuDriver",
-};
+const site = "rackwright:site:Site";
+const server = `${site}$rackwright:servers:Server`;
 
-const server = "rackwright:site:Site$rackwright:servers:Server";
+const componentOf: Record<StepCheck["kind"], string> = {
+  "base-environment": `${server}$rackwright:servers:BaseEnvironment`,
+  "storage-tier": `${server}$rackwright:servers:StorageTier`,
+  "object-store": `${server}$rackwright:servers:ObjectStore`,
+  "gpu-driver": `${server}$rackwright:servers:GpuDriver`,
+  mig: `${server}$rackwright:servers:MigLayout`,
+  k3s: `${site}$rackwright:cluster:Cluster$rackwright:cluster:K3sNode`,
+};
 
 /**
  * The resources whose step has to run again: those whose check found something that it mends. Where a check could not
@@ -20,7 +23,7 @@ export function urnsToMend(environment: string, checks: readonly StepCheck[], kn
     const mendable = check.findings.filter((finding) => finding.mendable);
     if (mendable.length === 0) continue;
     if (mendable.some(({ id }) => id === "check-did-not-run")) urns.add(urn(environment, `${server}$command:remote:CopyToRemote`, `${check.server}-tools`));
-    urns.add(urn(environment, `${server}$${componentOf[check.kind]}$command:remote:Command`, check.step));
+    urns.add(urn(environment, `${componentOf[check.kind]}$command:remote:Command`, check.step));
   }
   return [...urns].filter((each) => known.has(each));
 }

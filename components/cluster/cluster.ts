@@ -1,10 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
+import { unknown } from "@pulumi/pulumi/output";
 import type * as Kubernetes from "@pulumi/kubernetes";
 import type { Environment } from "../environment/schema";
 import type { WorkloadPlan } from "../inference/plan-types";
 import type { Credentials, Server } from "../servers";
+import { k3sCluster } from "./k3s-cluster";
+import { namespaces } from "./names";
+import type { KubernetesObject } from "./object";
 import { planCluster } from "./plan";
-import { registerObject } from "./register";
+import { registerNode, registerObject } from "./register";
 import { kubernetes } from "./sdk";
 
 export interface ClusterArgs {
@@ -15,6 +19,9 @@ export interface ClusterArgs {
   servers: ReadonlyMap<string, Server>;
 }
 
+/** Secret in the namespace `inference` that holds the key of inference services' clients, under `key`. */
+export const inferenceApiKeySecret = "inference-api-key";
+
 /** The Kubernetes cluster of a site: servers joined to it, accelerators offered, namespaces closed but for what is stated. */
 export class Cluster extends pulumi.ComponentResource {
   /** Of every object that goes to the cluster. */
@@ -22,12 +29,63 @@ export class Cluster extends pulumi.ComponentResource {
   /** What objects in the cluster's namespaces depend on. */
   readonly ready: pulumi.Resource[];
 
+  /** @throws RunError that names every missing secret, outside of previews. */
   constructor(name: string, args: ClusterArgs, options?: pulumi.ComponentResourceOptions) {
-    const { environment, plan, credentials } = args;
+    const { environment, plan, credentials, servers } = args;
     const spec = { name, ...environment.cluster };
     super("rackwright:cluster:Cluster", name, spec, options);
-    this.provider = new (kubernetes().Provider)("cluster", { kubeconfig: credentials.kubeconfig ?? "", enableServerSideApply: true }, { parent: this });
-    this.ready = planCluster(environment, plan).objects.map((object) => registerObject(object, { parent: this, provider: this.provider }));
+    requireSecrets(environment, credentials);
+    const { objects, nodes } = planCluster(environment, plan);
+    const k3s = environment.cluster.distribution === "k3s" ? k3sCluster(this, { environment, credentials, servers }) : undefined;
+    const kubeconfig = k3s?.kubeconfig ?? credentials.kubeconfig ?? notYetKnown();
+    this.provider = new (kubernetes().Provider)("cluster", { kubeconfig: pulumi.secret(kubeconfig), enableServerSideApply: true }, { parent: this });
+
+    const common = { parent: this, provider: this.provider };
+    const joined = (server: string): pulumi.Resource[] => [k3s?.joined.get(server)].filter((command) => command !== undefined);
+    const patched = nodes.map((node) => registerNode(node, { ...common, dependsOn: joined(node.metadata.name) }));
+    const made = new Map<Stage, pulumi.CustomResource[]>(stages.map((stage) => [stage, []]));
+    const all = (): pulumi.CustomResource[] => [...made.values()].flat();
+    for (const stage of stages) {
+      const dependsOn = stage === "whole cluster" ? [] : stage === "in namespaces" ? [...(made.get("whole cluster") ?? [])] : [...all(), ...patched];
+      made.set(stage, objects.filter((object) => stageOf(object) === stage).map((object) => registerObject(object, { ...common, dependsOn })));
+    }
+    const keys = Object.keys(environment.services).length === 0 ? [] : [apiKey(credentials, { ...common, dependsOn: made.get("whole cluster") ?? [] })];
+    this.ready = [...all(), ...patched, ...keys, ...Object.keys(environment.servers).flatMap(joined)];
     this.registerOutputs(spec);
   }
+}
+
+/** Namespaces and kinds come first; pods wait for what they use and for the labels of nodes; the operator's orders for the operator. */
+const stages = ["whole cluster", "in namespaces", "pods", "orders"] as const;
+type Stage = (typeof stages)[number];
+
+function stageOf({ apiVersion, kind, metadata }: KubernetesObject): Stage {
+  if (kind === "DaemonSet" || kind === "Deployment") return "pods";
+  if (apiVersion.startsWith("nvidia.com/")) return "orders";
+  return metadata.namespace === undefined ? "whole cluster" : "in namespaces";
+}
+
+/** A value that no preview has: whatever depends on it is planned from its inputs, and nothing is contacted. */
+function notYetKnown(): pulumi.Output<string> {
+  return pulumi.output(unknown as unknown as string);
+}
+
+function requireSecrets({ cluster, services }: Environment, credentials: Credentials): void {
+  if (pulumi.runtime.isDryRun()) return;
+  const stack = pulumi.getStack();
+  const missing = [
+    ...(cluster.distribution === "existing" && credentials.kubeconfig === undefined ? [{ key: "kubeconfig", what: "access to the cluster that exists", from: " < KUBECONFIG_FILE" }] : []),
+    ...(Object.keys(services).length > 0 && credentials.inferenceApiKey === undefined ? [{ key: "inferenceApiKey", what: "the key that clients of the services send", from: "" }] : []),
+  ];
+  if (missing.length === 0) return;
+  throw new pulumi.RunError(
+    missing.map(({ key, what, from }) => `rackwright:${key} is missing, ${what}: pulumi config set --secret --stack ${stack} rackwright:${key}${from}, or ./rackwright secret ${stack} ${key}${from}`).join("\n"),
+  );
+}
+
+function apiKey({ inferenceApiKey }: Credentials, options: { parent: Cluster; provider: Kubernetes.Provider; dependsOn: pulumi.Resource[] }): pulumi.CustomResource {
+  const { parent, provider, dependsOn } = options;
+  const key = pulumi.secret(inferenceApiKey ?? notYetKnown()).apply((text) => Buffer.from(text).toString("base64"));
+  const { Secret } = kubernetes().core.v1;
+  return new Secret(`secret-${namespaces.inference}-${inferenceApiKeySecret}`, { metadata: { name: inferenceApiKeySecret, namespace: namespaces.inference }, type: "Opaque", data: { key } }, { parent, provider, dependsOn });
 }

@@ -19,6 +19,9 @@ export const priorityClasses = { interactive: "rackwright-interactive", batch: "
 /** Runtime class of pods that use NVIDIA GPUs. */
 export const gpuRuntimeClass = "nvidia";
 
+/** Extended resource of whole GPUs, and of their shares where they are time-sliced. */
+export const gpuResource = "nvidia.com/gpu";
+
 /** User and group that workloads run as, and that own the folder of the models on the hot tier. */
 export const workloadUser = 10001;
 

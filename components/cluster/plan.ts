@@ -1,20 +1,43 @@
 import type { Finding } from "../environment/problems";
 import type { Environment } from "../environment/schema";
 import type { WorkloadPlan } from "../inference/plan-types";
+import { k3sFindings } from "../servers/k3s-plan";
+import { priorityObjects, runtimeClassObjects } from "./classes";
+import { devicePluginObjects, timeSlicingFindings } from "./device-plugin";
+import { gpuOperatorObjects } from "./gpu-operator";
+import { namespaceObjects } from "./namespaces";
+import { nodePatches } from "./nodes";
 import type { KubernetesObject } from "./object";
+import { quotaFindings, quotaObjects } from "./quotas";
+import { rdmaPluginObjects } from "./rdma-plugin";
 
-/** A cluster, as plain data: no secrets, no Outputs. */
+/** A cluster, as plain data: no secrets, no Outputs. What is done on its hosts is `clusterSteps` of each server's plan. */
 export interface ClusterPlan {
   /** Objects that are made, in the order in which they are needed. */
   objects: KubernetesObject[];
-  /** Fields that are set on objects that exist already and that others own: nodes and default service accounts. */
-  patches: KubernetesObject[];
+  /** Labels and taints that are set on nodes, which join by themselves: objects of kind `Node` with these fields only. */
+  nodes: KubernetesObject[];
   /** What cannot work as written, and what to do. */
   findings: Finding[];
 }
 
-/** What is done on the cluster that an environment's servers form, before any workload. Nothing where there is no cluster. */
-export function planCluster(environment: Environment, _plan: WorkloadPlan): ClusterPlan {
-  if (environment.cluster.distribution === "none") return { objects: [], patches: [], findings: [] };
-  return { objects: [], patches: [], findings: [] };
+/**
+ * What is done on the cluster that an environment's servers form, before any workload. Nothing where there is no cluster.
+ * @example planCluster(environment, planWorkloads(environment)).objects.map(({ kind }) => kind)
+ */
+export function planCluster(environment: Environment, plan: WorkloadPlan): ClusterPlan {
+  const { distribution, gpuStack } = environment.cluster;
+  if (distribution === "none") return { objects: [], nodes: [], findings: [] };
+  return {
+    objects: [
+      ...namespaceObjects(),
+      ...priorityObjects(),
+      ...runtimeClassObjects(environment),
+      ...quotaObjects(environment, plan),
+      ...(gpuStack === "gpu-operator" ? gpuOperatorObjects(environment) : devicePluginObjects(environment)),
+      ...rdmaPluginObjects(environment),
+    ],
+    nodes: nodePatches(environment),
+    findings: [...k3sFindings(environment), ...quotaFindings(environment, plan), ...timeSlicingFindings(environment, plan)],
+  };
 }

@@ -1,4 +1,5 @@
 import type { ComponentResource, CustomResource, ProviderResource, Resource } from "@pulumi/pulumi";
+import type * as Kubernetes from "@pulumi/kubernetes";
 import { kubernetes } from "./sdk";
 import type { KubernetesObject } from "./object";
 
@@ -32,4 +33,10 @@ export function registerObject(object: KubernetesObject, options: RegisterOption
   const Class = classOf(object);
   if (Class !== undefined) return new Class(resourceName, object, options);
   return new (kubernetes().apiextensions.CustomResource)(resourceName, object, options);
+}
+
+/** Sets the given fields of a node that joins by itself; deleting the resource takes them back and leaves the node. */
+export function registerNode({ metadata, spec }: KubernetesObject, { parent, provider, dependsOn = [] }: RegisterOptions): CustomResource {
+  const { NodePatch } = kubernetes().core.v1;
+  return new NodePatch(`nodepatch-${metadata.name}`, { metadata, ...(spec === undefined ? {} : { spec }) } as Kubernetes.core.v1.NodePatchArgs, { parent, provider, dependsOn });
 }

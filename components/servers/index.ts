@@ -1,6 +1,9 @@
 export { BaseEnvironment, type BaseEnvironmentSpec } from "./base-environment";
-export type { Credentials } from "./credentials";
+export { remoteConnection, type Credentials } from "./credentials";
 export { GpuDriver, type GpuDriverSpec } from "./gpu-driver";
+export { hostCommand, type HostStepArgs } from "./host-command";
+export { k3sFiles, planK3s, type K3sPlan } from "./k3s-plan";
+export { MigLayout, type MigLayoutSpec } from "./mig-layout";
 export { ObjectStore, type ObjectStoreSpec } from "./object-store";
 export { commandLine, planServer, type Connection, type HostStep, type HostStepKind, type ServerPlan } from "./plan";
 export { Server, type ServerArgs } from "./server";

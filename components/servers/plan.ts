@@ -1,4 +1,6 @@
 import type { Environment, Server } from "../environment/schema";
+import { k3sArgs, planK3s, type K3sPlan } from "./k3s-plan";
+import { planMig, type MigPlan } from "./mig-plan";
 import { remoteScript, revisionOf, scriptOf, type HostStepKind } from "./scripts";
 import { shellCommand } from "./shell";
 import { planSoftware, usesObjectStore, type PlannedPackage, type SoftwarePlan } from "./software-plan";
@@ -11,7 +13,7 @@ export type { TierPlan } from "./tiers-plan";
 /** One script on one server, with its flags. */
 export interface HostStep {
   kind: HostStepKind;
-  /** `gpu-01-base`, `gpu-01-hot`, `gpu-01-object-store`, `gpu-01-driver`. */
+  /** `gpu-01-base`, `gpu-01-hot`, `gpu-01-object-store`, `gpu-01-driver`, `gpu-01-mig`, `gpu-01-k3s`. */
   name: string;
   script: string;
   args: string[];
@@ -33,9 +35,16 @@ export interface Connection {
 export interface ServerPlan {
   name: string;
   connection: Connection;
+  /** What makes it a GPU host. */
   steps: HostStep[];
+  /** What joins it to the cluster, once `steps` are done. They depend on steps of other servers as well. */
+  clusterSteps: HostStep[];
   tiers: TierPlan[];
   software: SoftwarePlan;
+  /** How its GPUs are cut on the host; absent where they are not. */
+  mig?: MigPlan;
+  /** What it is to a k3s cluster; absent where there is none. */
+  k3s?: K3sPlan;
   /** All packages of all steps. */
   packages: PlannedPackage[];
   /** What cannot work as written, and what to do. */
@@ -117,6 +126,14 @@ function driverStep(server: string, plan: SoftwarePlan): HostStep[] {
   ];
 }
 
+function migStep(server: string, { profile, instancesPerGpu, gpuCount }: MigPlan): HostStep {
+  return step("mig", `${server}-mig`, ["--profile", profile, "--instances", String(instancesPerGpu), "--gpu-count", String(gpuCount)], [`${server}-driver`]);
+}
+
+function k3sStep(environment: Environment, server: string, plan: K3sPlan): HostStep {
+  return step("k3s", `${server}-k3s`, k3sArgs(environment, server, plan), plan.after === undefined ? [] : [`${plan.after}-k3s`]);
+}
+
 /**
  * What is done on one server, as plain data: no secrets, no Outputs, the same on every machine.
  * @throws Error when the environment has no server of that name.
@@ -128,6 +145,8 @@ export function planServer(environment: Environment, serverName: string): Server
   const software = planSoftware(environment, serverName, server);
   const { objectStore } = environment.site;
   const connection = connectionOf(environment, server);
+  const mig = planMig(environment, server);
+  const k3s = planK3s(environment, serverName);
   return {
     name: serverName,
     connection,
@@ -136,9 +155,13 @@ export function planServer(environment: Environment, serverName: string): Server
       ...tiers.map((tier) => tierStep(serverName, tier)),
       ...(objectStore !== undefined && usesObjectStore(environment, server) ? [objectStoreStep(serverName, objectStore)] : []),
       ...driverStep(serverName, software),
+      ...(mig === undefined ? [] : [migStep(serverName, mig)]),
     ],
+    clusterSteps: k3s === undefined ? [] : [k3sStep(environment, serverName, k3s)],
     tiers,
     software,
+    ...(mig === undefined ? {} : { mig }),
+    ...(k3s === undefined ? {} : { k3s }),
     packages: [...software.base, ...(software.driver?.packages ?? [])],
     problems: [...hostKeyProblems(connection), ...software.problems],
     notes: software.notes,

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-export type HostStepKind = "base-environment" | "storage-tier" | "object-store" | "gpu-driver";
+export type HostStepKind = "base-environment" | "storage-tier" | "object-store" | "gpu-driver" | "mig" | "k3s";
 
 /** Folder of the host scripts, relative to the program's: an absolute path would make every machine's state differ. */
 export const SCRIPTS_FOLDER = "components/servers/scripts";
@@ -16,6 +16,8 @@ const files: Readonly<Record<HostStepKind, readonly [string, ...string[]]>> = {
   "storage-tier": ["storage-tier.sh", "lib.sh", "drives.sh", "tier-diagnosis.sh", "tier-mending.sh"],
   "object-store": ["object-store.sh", "lib.sh"],
   "gpu-driver": ["gpu-driver.sh", "lib.sh", "apt.sh", "driver-packages.sh"],
+  mig: ["mig.sh", "lib.sh"],
+  k3s: ["k3s.sh", "lib.sh"],
 };
 
 export function scriptOf(kind: HostStepKind): string {

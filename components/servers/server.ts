@@ -5,6 +5,7 @@ import { BaseEnvironment } from "./base-environment";
 import { remoteConnection, type Credentials } from "./credentials";
 import { GpuDriver } from "./gpu-driver";
 import type { HostStepArgs } from "./host-command";
+import { MigLayout } from "./mig-layout";
 import { ObjectStore } from "./object-store";
 import { planServer, type ServerPlan } from "./plan";
 import { REMOTE_FOLDER, SCRIPTS_FOLDER } from "./scripts";
@@ -19,6 +20,8 @@ export interface ServerArgs {
 /** One bare server made into a GPU host: tools, base environment, storage tiers, driver. */
 export class Server extends pulumi.ComponentResource {
   readonly plan: ServerPlan;
+  /** The host scripts and every step of the server. What joins it to a cluster depends on them. */
+  readonly commands: readonly pulumi.CustomResource[];
   /** Resolves when the engine has answered for every resource of the server, well or not; what failed it reports itself. */
   readonly registered: Promise<void>;
 
@@ -43,12 +46,13 @@ export class Server extends pulumi.ComponentResource {
       done.set(step.name, command);
     }
     this.registerOutputs(spec);
-    this.registered = settled([tools, ...done.values()]);
+    this.commands = [tools, ...done.values()];
+    this.registered = settled(this.commands);
   }
 
   private register(facts: ServerFacts, { environment, credentials = {} }: ServerArgs, common: Omit<HostStepArgs<unknown>, "spec">): { readonly command: remote.Command } {
     const { step } = common;
-    const { software, tiers, name: server } = this.plan;
+    const { software, tiers, mig, name: server } = this.plan;
     const { os, cudaToolkit } = environment.software;
     const options = { parent: this };
     switch (step.kind) {
@@ -70,6 +74,11 @@ export class Server extends pulumi.ComponentResource {
         const { gpuCount: _count, gpuName: _name, ...driver } = software.driver;
         return new GpuDriver(step.name, { ...common, spec: { ...driver, server, gpus: facts.gpus, cudaToolkit } }, options);
       }
+      case "mig":
+        if (mig === undefined) throw new Error(`no MIG layout is planned for the step ${step.name}`);
+        return new MigLayout(step.name, { ...common, spec: { ...mig, server } }, options);
+      case "k3s":
+        throw new Error(`the cluster registers the step ${step.name}`);
     }
   }
 }
