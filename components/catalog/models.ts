@@ -40,6 +40,8 @@ export interface ModelFact {
   /** Longest prompt and answer together; for image models the number of patches and the class token. */
   contextTokens: number;
   experts?: { total: number; active: number; shared: number };
+  /** The output head is the input embedding: one tensor instead of two. */
+  tiedEmbeddings?: boolean;
   attention: Attention;
   /** Number format of the published weights. */
   publishedPrecision: Precision | "mxfp4";
@@ -94,7 +96,7 @@ export const modelCatalog = {
     source: `${litgpt}; active parameters: the model's name`,
   }),
   "gemma-3-27b": decoder("Gemma 3 27B",                 [27.01,  62,  5376,  32, 16, 128, 21504, 262144, 131072], {
-    attention: { kind: "sliding", windowTokens: 1024, windowedLayers: 52 },
+    attention: { kind: "sliding", windowTokens: 1024, windowedLayers: 52 }, tiedEmbeddings: true,
     conflict: "27.01 billion are the text model's; the vision tower adds about 0.4 (general knowledge) and is not counted.",
   }),
   "phi-4": decoder("Phi-4",                             [14.66,  40,  5120,  40, 10, 128, 17920, 100352, 16384]),

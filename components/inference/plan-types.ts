@@ -6,7 +6,7 @@ import type { InferenceServiceSpec } from "../environment/schema";
 export interface MemoryBudget {
   /** What a program can have: less than the label. */
   usableBytes: number;
-  /** `usableBytes` times the engine's memory utilization. */
+  /** What weights, cache and overhead may take together: `usableBytes` times the memory utilization in vLLM, as `engineMemory` says elsewhere. */
   budgetBytes: number;
   weightsBytes: number;
   /** Activations, CUDA graphs, communication buffers. */
@@ -36,8 +36,10 @@ export interface Sizing {
   pipelineParallel: number;
   contextTokens: number;
   concurrency: number;
-  /** As a share of usable memory. */
+  /** As the engine's own flag means it: see `engineMemory`. Already divided where GPUs are shared by time-slicing. */
   memoryUtilization: number;
+  /** Tokens of one forward pass that the overhead is computed for; engines that have a flag for it are given it. Absent for encoders. */
+  maxBatchedTokens?: number;
   /** Of the fullest GPU. */
   memory: MemoryBudget;
   estimate?: ThroughputEstimate;
@@ -76,6 +78,10 @@ export interface ServicePlan {
   engineReason: string;
   /** Flag-like choice of the engine: what FP8 means on these cards, and so on. Shown in the plan. */
   notes: string[];
+  /** Size of the folder of weights on the hot tier, in decimal gigabytes. */
+  weightsGB?: number;
+  /** What Triton serves besides `model`, by name. */
+  moreModels?: Record<string, { model: ModelFact; weightsGB: number }>;
   workloads: Workload[];
 }
 
