@@ -1,15 +1,15 @@
 import type { ResourceState } from "./model";
 import type { ProviderRegistry } from "./providers";
-import type { Provider } from "./providers/provider";
+import type { ProviderInstance } from "./providers/provider";
 import type { Run } from "./run";
 import { Stopped } from "./monitor";
 import { dependenciesOf } from "./state/resource-list";
 import type { Steps } from "./steps";
 
 /** The provider that deletes a resource; none for components, and for what only leaves the state. */
-export function deleterOf(state: ResourceState, providers: ProviderRegistry): Provider | undefined {
+export function deleterOf(state: ResourceState, providers: ProviderRegistry): ProviderInstance | undefined {
   if (!state.custom || state.external === true || state.retainOnDelete === true) return undefined;
-  return providers.forType(state.type);
+  return providers.instance(state);
 }
 
 /**

@@ -7,7 +7,8 @@ import type { ProgramCalls, Registered } from "./monitor";
 import { ignoreChanges } from "./paths";
 import type { PolicyChecks } from "./policy-check";
 import type { PolicySubject } from "./policy-pack";
-import type { Provider } from "./providers/provider";
+import { diffProviders } from "./providers/provider-resource";
+import type { ProviderInstance } from "./providers/provider";
 import type { Run } from "./run";
 import { newState, providerGoal, registeredOf } from "./states";
 import { providerUrn } from "./state/resource-list";
@@ -17,13 +18,24 @@ import { isProviderType, makeUrn, packageOf, stackUrn } from "./urn";
 import { containsUnknown, sameValue } from "./values";
 import type { PropertyMap } from "./values";
 
+/** Makes the provider resources of the state known to what refers to them. */
+export function configureAll(run: Run, { resources }: Snapshot): void {
+  for (const state of resources) if (isProviderType(state.type)) run.providers.configure(state);
+}
+
+/** A provider resource keeps the version of the plugin among its inputs. */
+function withVersion(goal: Goal): Goal {
+  if (!isProviderType(goal.type) || goal.version === "") return goal;
+  return { ...goal, inputs: { __internal: {}, ...goal.inputs, version: goal.version } };
+}
+
 /** One registration on its way. */
 interface Registration {
   goal: Goal;
   urn: string;
   old?: ResourceState;
   next: ResourceState;
-  provider?: Provider;
+  provider?: ProviderInstance;
 }
 
 /** A failure that has been reported with everything the user needs. */
@@ -50,8 +62,9 @@ export class Deployment implements ProgramCalls {
     private readonly policies: PolicyChecks | undefined,
     private readonly forceReplace: ReadonlySet<string>,
   ) {
-    this.steps = new Steps(run);
+    this.steps = new Steps(run, snapshot.cutOff);
     for (const state of snapshot.resources) if (state.delete !== true) this.olds.set(state.urn, state);
+    configureAll(run, snapshot);
     this.aliases = new Aliases(this.olds, run.stack, run.project);
   }
 
@@ -79,8 +92,9 @@ export class Deployment implements ProgramCalls {
 
   async read(goal: Goal, id: string): Promise<Registered> {
     return this.once(goal, async (urn) => {
-      const provider = this.run.providers.forType(goal.type);
+      this.run.providers.refuse(goal.type);
       const next = newState(goal, urn, await this.providerReference(goal));
+      const provider = this.run.providers.instance(next);
       next.external = true;
       if (containsUnknown(goal.inputs)) return registeredOf(next);
       await this.steps.read(provider, next, id);
@@ -148,25 +162,27 @@ export class Deployment implements ProgramCalls {
   }
 
   private dependsOnFailure(goal: Goal): boolean {
-    const urns = [goal.parent, goal.deletedWith, ...goal.dependencies, ...Object.values(goal.propertyDependencies).flat()];
+    const urns = [goal.parent, goal.deletedWith, goal.provider === "" ? "" : providerUrn(goal.provider), ...goal.dependencies, ...Object.values(goal.propertyDependencies).flat()];
     return urns.some((urn) => this.failed.has(urn));
   }
 
   private async process(urn: string, goal: Goal): Promise<Registered> {
-    const provider = goal.custom ? this.run.providers.forType(goal.type) : undefined;
+    if (goal.custom) this.run.providers.refuse(goal.type);
     const found = this.aliases.find(urn, goal);
     const old = found?.old;
     if (found?.alias !== undefined) {
       const { alias } = found;
       this.run.record((store) => { store.rename(alias, urn); });
     }
-    const next = newState(goal, urn, await this.providerReference(goal));
+    const next = newState(withVersion(goal), urn, await this.providerReference(goal));
+    const provider = goal.custom ? this.run.providers.instance(next) : undefined;
     const registration: Registration = {
       goal, urn, next, ...(old === undefined ? {} : { old }), ...(provider === undefined ? {} : { provider }),
     };
     await this.check(registration);
     await this.judge(registration, found?.alias);
     await this.inTurn(() => this.decide(registration));
+    if (isProviderType(goal.type)) this.run.providers.configure(next);
     this.news.set(urn, { state: next, goal, ...(old === undefined ? {} : { old }) });
     return registeredOf(next);
   }
@@ -179,6 +195,16 @@ export class Deployment implements ProgramCalls {
     const urn = makeUrn(this.run.stack, this.run.project, "", wanted.type, wanted.name);
     const { id } = await (this.registered.get(urn) ?? this.register(wanted));
     return `${urn}::${id}`;
+  }
+
+  /** Whether the resource has come under a provider that manages something else, such as another cluster. */
+  private providerReplaced(old: ResourceState, next: ResourceState): boolean {
+    if (old.provider === next.provider || old.provider === undefined || next.provider === undefined) return false;
+    const before = this.olds.get(providerUrn(old.provider));
+    const now = this.news.get(providerUrn(next.provider))?.state;
+    if (before === undefined || now === undefined) return false;
+    const provider = this.run.providers.forPackage(packageOf(now.type));
+    return diffProviders(provider, before.inputs, now.inputs).replaceKeys.length > 0;
   }
 
   private async check({ goal, urn, old, next, provider }: Registration): Promise<void> {
@@ -249,6 +275,7 @@ export class Deployment implements ProgramCalls {
     const difference = await differenceOf(provider, old, next, goal, {
       replace: this.forceReplace.has(urn),
       deletedWithReplaced: this.replaced.has(goal.deletedWith),
+      providerReplaced: this.providerReplaced(old, next),
     });
     if (!difference.changed) return () => { this.steps.same(old, next); return Promise.resolve(); };
     if (!difference.replace) return () => this.steps.update(provider, old, next, difference);

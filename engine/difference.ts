@@ -1,7 +1,7 @@
 import type { PropertyDiff } from "./events";
 import type { Goal, ResourceState } from "./model";
 import { covers, detailedDiff, parsePath } from "./paths";
-import type { DiffResult, Provider } from "./providers/provider";
+import type { DiffResult, ProviderInstance } from "./providers/provider";
 import { NO_DIFFERENCE } from "./steps";
 import type { Difference } from "./steps";
 import { sameValue, UNKNOWN } from "./values";
@@ -17,15 +17,15 @@ function replaceBecauseOf(key: string): Difference {
 
 /** What has to be done to turn the old resource into the new one. */
 export async function differenceOf(
-  provider: Provider | undefined,
+  provider: ProviderInstance | undefined,
   old: ResourceState,
   next: ResourceState,
   goal: Goal,
-  forced: { replace: boolean; deletedWithReplaced: boolean },
+  forced: { replace: boolean; deletedWithReplaced: boolean; providerReplaced: boolean },
 ): Promise<Difference> {
   if (forced.replace) return replaceBecauseOf("id");
   if (forced.deletedWithReplaced) return replaceBecauseOf("deletedWith");
-  if (old.custom !== next.custom) return replaceBecauseOf("provider");
+  if (old.custom !== next.custom || forced.providerReplaced) return replaceBecauseOf("provider");
   if (provider === undefined) return { ...NO_DIFFERENCE, changed: !sameValue(old.inputs, next.inputs) };
   const diff = await provider.diff({
     urn: next.urn, type: next.type, id: old.id ?? "", oldInputs: old.inputs, oldOutputs: old.outputs,
@@ -45,7 +45,7 @@ function withReplaceOnChanges(diff: DiffResult, old: ResourceState, next: Resour
   const detailed: Record<string, PropertyDiff> = {};
   let replace = keys.size > 0;
   for (const [path, kind] of kinds(diff, old, next)) {
-    const replaces = asks(path) || diff.replaceKeys.includes(String(parsePath(path)[0]));
+    const replaces = asks(path) || diff.replaceKeys.includes(path) || diff.replaceKeys.includes(String(parsePath(path)[0]));
     if (replaces) replace = true;
     detailed[path] = { diffKind: replaces ? (REPLACED[kind] ?? "update-replace") : kind, inputDiff: false };
   }
@@ -68,7 +68,7 @@ function kinds(diff: DiffResult, old: ResourceState, next: ResourceState): [stri
 export async function dependentReplacements(
   root: ResourceState,
   resources: Iterable<ResourceState>,
-  providerOf: (state: ResourceState) => Provider | undefined,
+  providerOf: (state: ResourceState) => ProviderInstance | undefined,
 ): Promise<{ state: ResourceState; keys: string[] }[]> {
   const replaced = new Set([root.urn]);
   const result: { state: ResourceState; keys: string[] }[] = [];

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { encodeMap } from "./encoding";
 import type { Json, SecretCodec } from "./encoding";
-import { Deployment } from "./deployment";
+import { configureAll, Deployment } from "./deployment";
 import { deleteAll } from "./deletes";
 import { Events } from "./events";
 import type { Diagnostic, EngineEvent, PolicyViolation } from "./events";
@@ -97,6 +97,7 @@ export function up(options: EngineOptions): Promise<EngineResult> {
 /** Brings the state up to what the providers find. The program is not run. */
 export function refresh(options: EngineOptions): Promise<EngineResult> {
   return execute(options, false, async (run, snapshot) => {
+    configureAll(run, snapshot);
     await refreshAll(run, snapshot);
     return {};
   });
@@ -105,6 +106,7 @@ export function refresh(options: EngineOptions): Promise<EngineResult> {
 /** Deletes every resource of the stack. The program is not run. */
 export function destroy(options: EngineOptions): Promise<EngineResult> {
   return execute(options, false, async (run, snapshot) => {
+    configureAll(run, snapshot);
     const urns = new Set(snapshot.resources.filter((state) => state.delete !== true).map(({ urn }) => urn));
     await deleteAll(run, new Steps(run), snapshot.resources, urns);
     return {};

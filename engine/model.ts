@@ -97,4 +97,6 @@ export interface PendingOperation {
 export interface Snapshot {
   resources: ResourceState[];
   pendingOperations: PendingOperation[];
+  /** URNs that an earlier run was making when it was cut off: they may exist. @default - none */
+  cutOff?: ReadonlySet<string>;
 }

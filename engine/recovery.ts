@@ -17,5 +17,6 @@ export function recovered(snapshot: Snapshot, events: Events): Snapshot {
     if (type === undefined || state.delete === true || !state.custom) return state;
     return { ...state, initErrors: [`a run was cut off while it was ${type} this resource`] };
   });
-  return { resources, pendingOperations: [] };
+  const cutOff = new Set(snapshot.pendingOperations.filter(({ type }) => type === "creating").map(({ resource }) => resource.urn));
+  return { resources, pendingOperations: [], cutOff };
 }

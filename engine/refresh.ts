@@ -17,7 +17,7 @@ export async function refreshAll(run: Run, snapshot: Snapshot): Promise<void> {
 }
 
 async function refreshOne(run: Run, state: ResourceState): Promise<void> {
-  const provider = run.providers.forType(state.type);
+  const provider = run.providers.instance(state);
   run.begun({ op: "refresh", old: state, new: state });
   await run.perform("reading", state, undefined, async (tools) => {
     const found = await provider.read({

@@ -1,7 +1,7 @@
 import type { PropertyDiff } from "./events";
 import type { ResourceState } from "./model";
 import { PartialFailure } from "./providers/provider";
-import type { Outputs, Provider } from "./providers/provider";
+import type { Outputs, ProviderInstance } from "./providers/provider";
 import type { Run, StepInfo } from "./run";
 import { keyOf } from "./state/resource-list";
 import { sameValue, Secret } from "./values";
@@ -43,7 +43,11 @@ function details(difference: Difference): Pick<StepInfo, "keys" | "diffs" | "det
 
 /** The steps of one run. Each changes `next` (the resource as it will be) and the state, and tells the events. */
 export class Steps {
-  constructor(private readonly run: Run) {}
+  /** @param cutOff URNs that an earlier run may have made */
+  constructor(
+    private readonly run: Run,
+    private readonly cutOff: ReadonlySet<string> = new Set(),
+  ) {}
 
   /** Nothing to do in the world; state follows where options or dependencies changed. */
   same(old: ResourceState, next: ResourceState): void {
@@ -57,7 +61,7 @@ export class Steps {
     this.finish({ op: "same", old, new: next });
   }
 
-  async create(provider: Provider | undefined, next: ResourceState, old?: ResourceState): Promise<void> {
+  async create(provider: ProviderInstance | undefined, next: ResourceState, old?: ResourceState): Promise<void> {
     const step: StepInfo = { op: "create", new: next };
     this.run.begun(step);
     await this.attempt(step, () => this.make(provider, next, () => {
@@ -66,7 +70,7 @@ export class Steps {
     this.finish(step);
   }
 
-  async update(provider: Provider | undefined, old: ResourceState, next: ResourceState, difference: Difference): Promise<void> {
+  async update(provider: ProviderInstance | undefined, old: ResourceState, next: ResourceState, difference: Difference): Promise<void> {
     const step: StepInfo = { op: "update", old, new: next, ...details(difference) };
     this.run.begun(step);
     if (old.id !== undefined) next.id = old.id;
@@ -80,7 +84,8 @@ export class Steps {
       await this.run.perform("updating", next, next.customTimeouts?.update, async (tools) => {
         const request = {
           urn: next.urn, type: next.type, id: old.id ?? "", oldInputs: old.inputs, oldOutputs: old.outputs,
-          newInputs: next.inputs, preview: this.run.preview, ...tools,
+          newInputs: next.inputs, preview: this.run.preview, ...(next.ignoreChanges === undefined ? {} : { ignoreChanges: next.ignoreChanges }),
+          ...tools,
         };
         await this.settle(next, record, async () => {
           const { outputs } = await provider.update(request);
@@ -97,7 +102,7 @@ export class Steps {
    * Makes the resource anew. `old` is what it takes the place of; with `keepOld` that goes on living until everything
    * that used it has moved, and is returned as the one to delete.
    */
-  async replace(provider: Provider | undefined, old: ResourceState, next: ResourceState, difference: Difference, keepOld: boolean): Promise<ResourceState | undefined> {
+  async replace(provider: ProviderInstance | undefined, old: ResourceState, next: ResourceState, difference: Difference, keepOld: boolean): Promise<ResourceState | undefined> {
     const condemned: ResourceState | undefined = keepOld ? { ...old, delete: true } : undefined;
     const logical: StepInfo = { op: "replace", old, new: next, ...details(difference) };
     const step: StepInfo = { ...logical, op: "create-replacement" };
@@ -123,7 +128,7 @@ export class Steps {
   }
 
   /** `pendingReplacement`: the state remembers the resource until it has been made again. */
-  async delete(provider: Provider | undefined, old: ResourceState, op: "delete" | "delete-replaced", pendingReplacement = false): Promise<void> {
+  async delete(provider: ProviderInstance | undefined, old: ResourceState, op: "delete" | "delete-replaced", pendingReplacement = false): Promise<void> {
     const step: StepInfo = { op, old };
     this.run.begun(step);
     const record = (): void => {
@@ -147,7 +152,7 @@ export class Steps {
     this.run.done(step);
   }
 
-  async read(provider: Provider, next: ResourceState, id: string): Promise<void> {
+  async read(provider: ProviderInstance, next: ResourceState, id: string): Promise<void> {
     const step: StepInfo = { op: "read", new: next };
     this.run.begun(step);
     await this.attempt(step, () => this.run.perform("reading", next, undefined, async (tools) => {
@@ -159,14 +164,14 @@ export class Steps {
     this.finish(step);
   }
 
-  private async make(provider: Provider | undefined, next: ResourceState, record: () => void): Promise<void> {
+  private async make(provider: ProviderInstance | undefined, next: ResourceState, record: () => void): Promise<void> {
     if (provider === undefined) {
       next.created = next.modified = now();
       record();
       return;
     }
     await this.run.perform("creating", next, next.customTimeouts?.create, async (tools) => {
-      const request = { urn: next.urn, type: next.type, inputs: next.inputs, preview: this.run.preview, ...tools };
+      const request = { urn: next.urn, type: next.type, inputs: next.inputs, preview: this.run.preview, resumed: this.cutOff.has(next.urn), ...tools };
       await this.settle(next, record, () => provider.create(request));
       next.created = next.modified = now();
       record();

@@ -1,6 +1,7 @@
 import { isProviderType, packageOf } from "../urn";
 import { CommandProvider } from "./command";
-import type { Provider } from "./provider";
+import { KubernetesProvider } from "./kubernetes";
+import type { Inputs, Provider, ProviderInstance } from "./provider";
 import { providerResources } from "./provider-resource";
 
 export * from "./provider";
@@ -14,21 +15,22 @@ export class NotCovered extends Error {
   }
 }
 
-/** The packages that this engine can manage. A new package is one more `Provider` in the list. */
+/** The packages that this engine can manage, and their instances: one for each provider resource of the stack. */
 export class ProviderRegistry {
   private readonly byPackage = new Map<string, Provider>();
-  private readonly ofProviders: Provider;
+  private readonly ofProviders: ProviderInstance;
+  /** By `<provider urn>::<id>`. */
+  private readonly configured = new Map<string, { package: string; inputs: Inputs; instance?: ProviderInstance }>();
 
   constructor(providers: Provider[]) {
     for (const provider of providers) this.byPackage.set(provider.package, provider);
-    this.ofProviders = providerResources((type) => this.byPackage.has(packageOf(type)));
+    this.ofProviders = providerResources((name) => this.forPackage(name));
   }
 
   /** @throws NotCovered naming the type */
-  forType(type: string): Provider {
-    const provider = isProviderType(type) ? this.ofProviders : this.byPackage.get(packageOf(type));
-    if (provider?.supports(type) !== true) throw new NotCovered(type);
-    return provider;
+  refuse(type: string): void {
+    const provider = this.byPackage.get(packageOf(type));
+    if (provider === undefined || !(isProviderType(type) || provider.supports(type))) throw new NotCovered(type);
   }
 
   /** @throws NotCovered naming the package */
@@ -38,8 +40,25 @@ export class ProviderRegistry {
     return provider;
   }
 
+  /** Remembers the inputs of a provider resource, for what refers to it. */
+  configure({ type, urn, id, inputs }: { type: string; urn: string; id?: string; inputs: Inputs }): void {
+    const reference = `${urn}::${id ?? ""}`;
+    this.configured.get(reference)?.instance?.close?.();
+    this.configured.set(reference, { package: packageOf(type), inputs });
+  }
+
+  /** What manages a resource. `provider` is its reference to a provider resource. @throws NotCovered naming the type */
+  instance({ type, urn, provider = "" }: { type: string; urn: string; provider?: string }): ProviderInstance {
+    this.refuse(type);
+    if (isProviderType(type)) return this.ofProviders;
+    const entry = this.configured.get(provider);
+    if (entry === undefined) throw new Error(`${urn} refers to the provider "${provider}", which is not in the state`);
+    entry.instance ??= this.forPackage(entry.package).configure(entry.inputs);
+    return entry.instance;
+  }
+
   close(): void {
-    for (const provider of this.byPackage.values()) provider.close?.();
+    for (const { instance } of this.configured.values()) instance?.close?.();
   }
 }
 
@@ -47,5 +66,5 @@ export class ProviderRegistry {
 export function shippedProviders(programDir: string): Provider[] {
   // The plugin is built on a framework that writes its own version into every provider resource.
   const providerInputs = { "__pulumi-go-provider-version": "1.2.0" };
-  return [Object.assign(new CommandProvider({ programDir }), { providerInputs })];
+  return [Object.assign(new CommandProvider({ programDir }), { providerInputs }), new KubernetesProvider({ programDir })];
 }

@@ -56,6 +56,8 @@ interface StepRequest {
 
 export interface CreateRequest extends StepRequest {
   inputs: Inputs;
+  /** A run before this one was cut off while it made this resource, so it may exist. @default false */
+  resumed?: boolean;
   /** Nothing may be touched; outputs that are not known yet are `UNKNOWN`. */
   preview: boolean;
 }
@@ -65,6 +67,8 @@ export interface UpdateRequest extends StepRequest {
   oldInputs: Inputs;
   oldOutputs: Outputs;
   newInputs: Inputs;
+  /** Property paths of which the program says that changes do not matter. @default [] */
+  ignoreChanges?: string[];
   preview: boolean;
 }
 
@@ -95,14 +99,8 @@ export class PartialFailure extends Error {
   }
 }
 
-/** One package's resources. Errors thrown by its methods carry a message for the user and fail that one step. */
-export interface Provider {
-  readonly package: string;
-  /** Version of the Pulumi plugin whose behaviour it follows: its state is handed over to that plugin. */
-  readonly version: string;
-  /** What the plugin itself adds to the inputs of its provider resource in state. @default - nothing */
-  readonly providerInputs?: Inputs;
-  supports(type: string): boolean;
+/** The resources of a package under one configuration. Errors thrown by its methods carry a message for the user and fail that one step. */
+export interface ProviderInstance {
   check(request: CheckRequest): Promise<{ inputs: Inputs; failures: CheckFailure[] }>;
   diff(request: DiffRequest): Promise<DiffResult>;
   create(request: CreateRequest): Promise<{ id: string; outputs: Outputs }>;
@@ -112,4 +110,27 @@ export interface Provider {
   read(request: ReadRequest): Promise<{ id: string; inputs: Inputs; outputs: Outputs } | undefined>;
   /** Called once at the end of a run. */
   close?(): void;
+}
+
+/** A package that the engine can manage. */
+export interface Provider {
+  readonly package: string;
+  /** Version of the Pulumi plugin whose behaviour it follows: its state is handed over to that plugin. */
+  readonly version: string;
+  /** What the plugin itself adds to the inputs of its provider resource in state. @default - nothing */
+  readonly providerInputs?: Inputs;
+  supports(type: string): boolean;
+  /**
+   * Problems with the inputs of a provider resource. They may hold `UNKNOWN`.
+   * @default - none
+   */
+  checkConfig?(inputs: Inputs): CheckFailure[];
+  /**
+   * How two sets of inputs of a provider resource differ. Where that asks for a replacement, every resource under it is
+   * replaced as well.
+   * @default - every change is made in place
+   */
+  diffConfig?(oldInputs: Inputs, newInputs: Inputs): DiffResult;
+  /** Contacts nothing: what cannot work is told by the step that needs it. In a preview inputs may hold `UNKNOWN`. */
+  configure(inputs: Inputs): ProviderInstance;
 }

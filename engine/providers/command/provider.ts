@@ -11,6 +11,7 @@ import type {
   Inputs,
   Outputs,
   Provider,
+  ProviderInstance,
   ProviderLog,
   ReadRequest,
   UpdateRequest,
@@ -110,7 +111,7 @@ function sourceOf(inputs: Inputs, programDir: string): UploadSource {
  * handed over to it. Deliberately different: connections are shared among steps, a refused host key is final, a
  * refused login is retried three times only, and no message carries a secret.
  */
-export class CommandProvider implements Provider {
+export class CommandProvider implements Provider, ProviderInstance {
   readonly package = "command";
   readonly version = "1.2.1";
   private readonly pool = new ConnectionPool();
@@ -124,6 +125,11 @@ export class CommandProvider implements Provider {
 
   supports(type: string): boolean {
     return isResourceType(type);
+  }
+
+  /** The package has no settings. */
+  configure(): ProviderInstance {
+    return this;
   }
 
   async check({ type, news }: CheckRequest): Promise<{ inputs: Inputs; failures: CheckFailure[] }> {
