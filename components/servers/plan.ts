@@ -4,6 +4,7 @@ import { planMig, type MigPlan } from "./mig-plan";
 import { remoteScript, revisionOf, scriptOf, type HostStepKind } from "./scripts";
 import { shellCommand } from "./shell";
 import { planSoftware, usesObjectStore, type PlannedPackage, type SoftwarePlan } from "./software-plan";
+import { foldersOn } from "./tier-folders";
 import { planTiers, type TierPlan } from "./tiers-plan";
 
 export type { HostStepKind } from "./scripts";
@@ -92,7 +93,7 @@ function baseStep({ site, software }: Environment, server: string, plan: Softwar
   ], []);
 }
 
-function tierStep(server: string, tier: TierPlan): HostStep {
+function tierStep(environment: Environment, server: string, tier: TierPlan): HostStep {
   return step("storage-tier", `${server}-${tier.tier}`, [
     "--tier", tier.tier,
     "--level", tier.level,
@@ -101,6 +102,7 @@ function tierStep(server: string, tier: TierPlan): HostStep {
     "--mount", tier.mount,
     "--array-name", tier.arrayName,
     ...tier.drives.flatMap((id) => ["--drive", id]),
+    ...foldersOn(environment, server, tier.tier).flatMap((folder) => ["--folder", folder]),
   ], [`${server}-base`]);
 }
 
@@ -152,7 +154,7 @@ export function planServer(environment: Environment, serverName: string): Server
     connection,
     steps: [
       baseStep(environment, serverName, software, server.gpus !== undefined),
-      ...tiers.map((tier) => tierStep(serverName, tier)),
+      ...tiers.map((tier) => tierStep(environment, serverName, tier)),
       ...(objectStore !== undefined && usesObjectStore(environment, server) ? [objectStoreStep(serverName, objectStore)] : []),
       ...driverStep(serverName, software),
       ...(mig === undefined ? [] : [migStep(serverName, mig)]),

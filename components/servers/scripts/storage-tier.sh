@@ -23,6 +23,7 @@ bash storage-tier.sh check|apply FLAGS
   --mount PATH        where the tier is mounted
   --chunk-kib N       64, 128, 256, 512 or 1024 (default 512)
   --data-drives N     drives that carry data, for XFS's stripe width (default: from level and drives)
+  --folder PATH       a folder below the mount that workloads use, given to their user 10001; once for each (default: none)
   --step NAME         what to call this step in the output
   --revision HEX      ignored; makes a changed script a changed command
 
@@ -36,7 +37,7 @@ TEXT
 }
 
 TIER='' LEVEL='' ARRAY_NAME='' MOUNT='' CHUNK_KIB=512 DATA_DRIVES=''
-DRIVES=()
+DRIVES=() FOLDERS=()
 
 read_flags() {
   while (($#)); do
@@ -48,6 +49,7 @@ read_flags() {
       --mount) matching_value '(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+' 'an absolute path of letters, digits, dots, hyphens and underscores' "$@" && MOUNT=$VALUE ;;
       --chunk-kib) matching_value '64|128|256|512|1024' '64, 128, 256, 512 or 1024' "$@" && CHUNK_KIB=$VALUE ;;
       --data-drives) matching_value '[1-9][0-9]?' 'a number from 1 to 99' "$@" && DATA_DRIVES=$VALUE ;;
+      --folder) matching_value '[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*' 'a path below the mount of letters, digits, dots, hyphens and underscores' "$@" && FOLDERS+=("$VALUE") ;;
       -h | --help) usage && exit 0 ;;
       *) common_flag "$@" || usage_error "unknown flag '$1'" ;;
     esac

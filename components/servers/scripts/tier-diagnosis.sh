@@ -122,6 +122,7 @@ diagnose() {
   if [[ $LEVEL == single ]]; then diagnose_single; else diagnose_array; fi
   if [[ -n $BASE_DEVICE ]]; then diagnose_filesystem; fi
   diagnose_mount
+  if is_mounted && mount_answers; then diagnose_folders; fi
   if [[ -n $BASE_DEVICE && $LEVEL != single && -n $ARRAY_UUID ]]; then diagnose_mdadm_conf; fi
   diagnose_trim
 }
@@ -266,6 +267,9 @@ fstab_line() { printf 'UUID=%s %s xfs %s 0 0' "$(wanted_fs_uuid)" "$MOUNT" "$MOU
 mdadm_marker() { printf 'rackwright: array %s' "$ARRAY_NAME"; }
 mdadm_line() { printf 'ARRAY /dev/md/%s metadata=1.2 UUID=%s' "$ARRAY_NAME" "$ARRAY_UUID"; }
 
+# Workloads run as this user. What others put there gets its group, so that they can read it.
+readonly FOLDER_OWNER=10001:10001 FOLDER_MODE=2750
+
 is_mounted() { [[ -n $BASE_DEVICE && $(mounted_device) == "$BASE_DEVICE" ]]; }
 mounted_device() { findmnt --raw --noheadings --mountpoint "$MOUNT" --output SOURCE 2>/dev/null | tail -n1 || true; }
 mount_answers() { timeout 20 stat --file-system -- "$MOUNT" >/dev/null 2>&1 && timeout 20 ls -A -- "$MOUNT" >/dev/null 2>&1; }
@@ -290,6 +294,23 @@ diagnose_mount() {
     finding mount-dead "$MOUNT is mounted but does not answer: its drives were lost for a while" true
   fi
 }
+
+# What is in the folders belongs to others; only the folders themselves are looked at.
+diagnose_folders() {
+  local folder path
+  for folder in "${FOLDERS[@]}"; do
+    path=$MOUNT/$folder
+    if [[ -L $path || (-e $path && ! -d $path) ]]; then
+      finding folder-taken "$path is not a folder: move it away" false
+    elif [[ ! -e $path ]]; then
+      finding folder-missing "$path is missing" true
+    elif ! folder_is_right "$path"; then
+      finding folder-owner "$path is $(stat -c '%u:%g with mode %a' -- "$path"), wanted is $FOLDER_OWNER with mode $FOLDER_MODE" true
+    fi
+  done
+}
+
+folder_is_right() { [[ $(stat -c '%u:%g %a' -- "$1") == "$FOLDER_OWNER $FOLDER_MODE" ]]; }
 
 diagnose_mdadm_conf() {
   [[ $(marked_line /etc/mdadm/mdadm.conf "$(mdadm_marker)") == "$(mdadm_line)" ]] ||

@@ -127,6 +127,19 @@ mount_tier() {
   fi
 }
 
+make_folders() {
+  local folder path
+  for folder in "${FOLDERS[@]}"; do
+    path=$MOUNT/$folder
+    [[ ! -L $path && (! -e $path || -d $path) ]] || fail "$path is not a folder: move it away, then apply"
+    if [[ -d $path ]] && folder_is_right "$path"; then continue; fi
+    mkdir -p -- "$path"
+    chown "$FOLDER_OWNER" -- "$path"
+    chmod "$FOLDER_MODE" -- "$path"
+    changed "gave $path to $FOLDER_OWNER"
+  done
+}
+
 remember_array() {
   [[ $(marked_line /etc/mdadm/mdadm.conf "$(mdadm_marker)") == "$(mdadm_line)" ]] || {
     initramfs_outdated
@@ -164,6 +177,7 @@ apply() {
   forget_unfinished
   [[ $LEVEL == single ]] || remember_array
   mount_tier
+  make_folders
   if on_flash && ! systemctl --quiet is-enabled fstrim.timer 2>/dev/null; then
     run systemctl enable --now fstrim.timer
     changed 'enabled fstrim.timer'
