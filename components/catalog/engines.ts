@@ -36,8 +36,8 @@ export const engineRequirements = {
   },
   "sglang": {
     name: "SGLang", version: "0.5.23", ...cuda13,
-    minimumComputeCapability: { major: 8, minor: 0 },
-    source: "published wheel: pins torch 2.14.1 and flashinfer's build for CUDA 13; compute capability: general knowledge",
+    minimumComputeCapability: { major: 8, minor: 0 }, weightOnlyFp8From: { major: 8, minor: 0 },
+    source: "published wheel: pins torch 2.14.1 and flashinfer's build for CUDA 13; compute capability: general knowledge; FP8 from 8.0: the wheel's fp8.py",
   },
   "deepspeed": {
     name: "DeepSpeed", version: "0.19.6", ...cuda13,
@@ -51,8 +51,8 @@ export const engineRequirements = {
   },
   "pytorch": {
     name: "PyTorch", version: "2.14.0", ...cuda13,
-    minimumComputeCapability: { major: 7, minor: 5 },
-    source: "version: facts 0.1 (what vLLM 0.33.0 pins); compute capability: general knowledge",
+    minimumComputeCapability: { major: 7, minor: 5 }, weightOnlyFp8From: { major: 7, minor: 5 },
+    source: "version: facts 0.1 (what vLLM 0.33.0 pins); compute capability: general knowledge; FP8: torchao 0.18.0 asks for 8.9 for FP8 arithmetic and for nothing where weights alone are kept so",
   },
 } as const satisfies Record<string, EngineRequirement>;
 

@@ -22,7 +22,7 @@ interface Planned {
 
 /** Everything that one inference service needs in a cluster, in the order in which it is made. Pure; no secrets. */
 export function planInferenceService(environment: Environment, service: ServicePlan): KubernetesObject[] {
-  const planned = service.workloads.map((workload): Planned => ({ workload, pod: enginePod({ environment, service, workload }) }));
+  const planned = service.workloads.filter(({ servers }) => servers.length === 1).map((workload): Planned => ({ workload, pod: enginePod({ environment, service, workload }) }));
   const [first] = planned;
   if (first === undefined) return [];
   return [
@@ -70,13 +70,13 @@ function deployment(service: ServicePlan, { workload, pod }: Planned): Kubernete
 
 /** Clients reach active replicas only; a standby is reached when its role changes. */
 function clusterService(service: ServicePlan, { ports, metricsPath }: EngineProgram): KubernetesObject {
-  const named_ = Object.entries(ports).map(([name, port]) => ({ name, port: name === "http" ? servicePort : port, targetPort: port, protocol: "TCP" }));
+  const own = Object.entries(ports).map(([name, port]) => ({ name, port: name === "http" ? servicePort : port, targetPort: port, protocol: "TCP" }));
   const metrics = metricsPath === undefined || ports.metrics !== undefined ? [] : [{ name: "metrics", port: ports.http, targetPort: ports.http, protocol: "TCP" }];
   return named(service, "v1", "Service", {
     spec: {
       type: "ClusterIP",
       selector: { [labels.service]: service.name, [labels.role]: "active", [componentLabel]: "api" },
-      ports: [...named_, ...metrics],
+      ports: [...own, ...metrics],
     },
   });
 }
@@ -124,4 +124,9 @@ function networkPolicy(service: ServicePlan, { ports, metricsPath }: EngineProgr
       ],
     },
   });
+}
+
+/** What the engine does otherwise than the environment says, and what was chosen for it. Shown in the plan. */
+export function inferenceNotes(environment: Environment, service: ServicePlan): string[] {
+  return [...new Set(service.workloads.flatMap((workload) => enginePod({ environment, service, workload }).program.notes))];
 }

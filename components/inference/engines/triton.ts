@@ -2,14 +2,15 @@ import { apiKeyVariable, apiPort, modelsMount, runsOnCpu, type EngineInput, type
 import { commonVariables } from "./offline";
 import { message, pbtxt } from "./pbtxt";
 import { continuousBatchingNote, drain } from "./requests";
+import { builtEngineConfig, isBuiltEngine } from "./tensorrt-engine";
 import { onnxConfig, tritonModels, usesTensorRt, type TritonModel } from "./triton-model";
 
 const repository = "/repository";
 /** Building TensorRT's engine for a vision transformer or BERT with bounds takes minutes (general knowledge). */
 const engineBuildSeconds = 300;
 const sessionSeconds = 30;
-/** vLLM inside of Triton prepares as vLLM does. */
-const vllmSeconds = 120;
+/** vLLM and TensorRT-LLM inside of Triton prepare as they do on their own. */
+const textSeconds = 120;
 const keyVariable = "INFERENCE_API_KEY";
 
 /**
@@ -18,20 +19,27 @@ const keyVariable = "INFERENCE_API_KEY";
  */
 const restricted = "inference,shared-memory,model-config,model-repository,statistics,trace,logging";
 
-function isTextGeneration({ fact }: TritonModel): boolean {
-  return fact?.task === "text-generation";
+type Backend = "onnxruntime" | "vllm" | "tensorrtllm";
+
+/** What carries a model out: engines that were built ahead by TensorRT-LLM, other text generation by vLLM, the rest by ONNX Runtime. */
+export function backendOf(model: TritonModel): Backend {
+  if (model.fact?.task !== "text-generation") return "onnxruntime";
+  return isBuiltEngine(model) ? "tensorrtllm" : "vllm";
 }
+
+const images = { onnxruntime: "triton", vllm: "triton-vllm", tensorrtllm: "triton-tensorrt-llm" } as const;
 
 /** Triton: several models in one server, each with its batcher. */
 export function triton(input: EngineInput): EngineProgram {
   const { service, workload } = input;
   const models = tritonModels(input);
   const gpus = runsOnCpu(workload) ? 0 : workload.devicesPerPod;
-  const generating = models.some(isTextGeneration);
+  // No image has two of them: serviceFindings refuses a mixture.
+  const backend = models.map(backendOf).find((each) => each !== "onnxruntime") ?? "onnxruntime";
   const { seconds, cutOff } = drain(service, workload);
   const onTensorRt = models.filter((model) => usesTensorRt(model, gpus > 0)).length;
   return {
-    image: generating ? "triton-vllm" : "triton",
+    image: images[backend],
     command: ["tritonserver"],
     args: [
       `--model-repository=${repository}`,
@@ -53,7 +61,7 @@ export function triton(input: EngineInput): EngineProgram {
     health: { ready: "/v2/health/ready", alive: "/v2/health/live" },
     metricsPath: "/metrics",
     publicPaths: ["/v2"],
-    preparationSeconds: sessionSeconds * models.length + engineBuildSeconds * onTensorRt + (generating ? vllmSeconds : 0),
+    preparationSeconds: sessionSeconds * models.length + engineBuildSeconds * onTensorRt + (backend === "onnxruntime" ? 0 : textSeconds),
     drainSeconds: seconds,
     notes: [
       ...models.flatMap((model) => notesOf(model, input, gpus)),
@@ -65,7 +73,10 @@ export function triton(input: EngineInput): EngineProgram {
 
 function filesOf(model: TritonModel, input: EngineInput, gpus: number): MountedFile[] {
   const config = `${repository}/${model.name}/config.pbtxt`;
-  if (!isTextGeneration(model)) return [{ path: config, content: onnxConfig(model, gpus) }];
+  const backend = backendOf(model);
+  if (backend === "onnxruntime") return [{ path: config, content: onnxConfig(model, gpus) }];
+  // Triton wants a folder for the version, though the backend reads the engine elsewhere.
+  if (backend === "tensorrtllm") return [{ path: config, content: builtEngineConfig(model, input) }, { path: `${repository}/${model.name}/1/README`, content: `The engine is in ${modelsMount}/${model.folder}.\n` }];
   return [
     { path: config, content: pbtxt(message({ name: model.name, backend: "vllm", instance_group: [message({ count: 1, kind: { enum: "KIND_MODEL" } })] })) },
     { path: `${repository}/${model.name}/1/model.json`, content: `${JSON.stringify(vllmArguments(model, input), undefined, 2)}\n` },
@@ -74,7 +85,7 @@ function filesOf(model: TritonModel, input: EngineInput, gpus: number): MountedF
 
 /** Version 1 of an ONNX model is its folder in the store as it stands: `model.onnx`, and what belongs to it beside it. */
 function foldersOf(model: TritonModel): MountedFolder[] {
-  return isTextGeneration(model) ? [] : [{ path: `${repository}/${model.name}/1`, folder: model.folder }];
+  return backendOf(model) !== "onnxruntime" ? [] : [{ path: `${repository}/${model.name}/1`, folder: model.folder }];
 }
 
 /** Fields of vLLM's engine arguments, for the version that Triton's image has. */
@@ -93,7 +104,9 @@ function vllmArguments(model: TritonModel, { service, workload }: EngineInput): 
 
 function notesOf(model: TritonModel, { service }: EngineInput, gpus: number): string[] {
   const named = (text: string): string => `${model.name}: ${text}`;
-  if (isTextGeneration(model)) return [named("Triton's vLLM backend, in the version of Triton's image"), ...(model.name === service.name ? continuousBatchingNote(service, "max_num_seqs bounds a batch.") : [])];
+  const backend = backendOf(model);
+  if (backend === "tensorrtllm") return [named(`Triton's tensorrtllm backend, from an engine that was built ahead (modelConfig.build_config); requests and answers are tokens. The engine must be built for this GPU and for the TensorRT-LLM of Triton's image`)];
+  if (backend === "vllm") return [named("Triton's vLLM backend, in the version of Triton's image"), ...(model.name === service.name ? continuousBatchingNote(service, "max_num_seqs bounds a batch.") : [])];
   const path = `the store's folder ${model.folder} must hold model.onnx`;
   if (gpus === 0) return [named(`ONNX Runtime with OpenVINO on the CPU; ${path}`)];
   if (!usesTensorRt(model, true)) return [named(`ONNX Runtime on CUDA, without TensorRT; ${path}`)];

@@ -1,4 +1,4 @@
-import { engineRequirements, gpu, hasComputeCapability } from "../../catalog";
+import type { ModelFact } from "../../catalog";
 import { apiKeyVariable, apiPort, modelArgument, runsOnCpu, runsOnNpu, type EngineInput, type EngineProgram, type EnvironmentVariable } from "./engine";
 import { commonVariables } from "./offline";
 import { continuousBatchingNote, drain, storedUnquantised } from "./requests";
@@ -28,6 +28,7 @@ export function vllm(input: EngineInput): EngineProgram {
     ...quantization.args,
     "--max-model-len", String(sizing.contextTokens),
     "--max-num-seqs", String(sizing.concurrency),
+    ...(sizing.maxBatchedTokens === undefined ? [] : ["--max-num-batched-tokens", String(sizing.maxBatchedTokens)]),
     "--tensor-parallel-size", String(sizing.tensorParallel),
     "--pipeline-parallel-size", String(sizing.pipelineParallel),
     ...(runsOnCpu(workload) ? [] : ["--gpu-memory-utilization", String(sizing.memoryUtilization)]),
@@ -80,25 +81,12 @@ interface Choice {
   notes: string[];
 }
 
-function quantise({ service, workload }: EngineInput): Choice {
+function quantise({ service }: EngineInput): Choice {
   const { precision } = service.spec;
   if (precision === "fp32" || precision === "bf16" || precision === "fp16") return { args: [], notes: [] };
-  const notes = precision === "fp8" && !runsOnCpu(workload) && !runsOnNpu(workload) ? [fp8Note(workload.accelerator)] : [];
-  if (!storedUnquantised(service)) return { args: [], notes: [...notes, `${precision} weights: vLLM reads the method of quantisation from the folder's config.json`] };
-  if (precision === "fp8") return { args: ["--quantization", "fp8"], notes: [...notes, "the folder holds 16-bit weights (weights.sizeGB): vLLM quantises them to FP8 while it loads"] };
-  if (precision === "int8") return { args: ["--quantization", "int8_per_channel_weight_only"], notes: [...notes, "the folder holds 16-bit weights (weights.sizeGB): vLLM quantises them to INT8 while it loads, weights only"] };
-  return { args: [], notes };
-}
-
-/** FP8 arithmetic begins with compute capability 8.9; below it vLLM keeps the weights in FP8 and computes in 16 bits (facts 0.11). */
-export function fp8Note(accelerator: string): string {
-  const card = gpu(accelerator);
-  const from = engineRequirements.vllm.weightOnlyFp8From;
-  const name = card?.name ?? accelerator;
-  if (card === undefined || hasComputeCapability(card, 8, 9)) return `FP8 on ${name}: native`;
-  return hasComputeCapability(card, from.major, from.minor)
-    ? `FP8 on ${name}: weights only. They take half the memory; arithmetic stays in 16 bits, for FP8 units begin with compute capability 8.9`
-    : `FP8 on ${name}: not supported below compute capability ${from.major}.${from.minor}`;
+  if (precision === "int4" || !storedUnquantised(service)) return { args: [], notes: [`${precision} weights: vLLM reads the method of quantisation from the folder's config.json`] };
+  if (precision === "fp8") return { args: ["--quantization", "fp8"], notes: ["the folder holds 16-bit weights (weights.sizeGB): vLLM quantises them to FP8 while it loads"] };
+  return { args: ["--quantization", "int8_per_channel_weight_only"], notes: ["the folder holds 16-bit weights (weights.sizeGB): vLLM quantises them to INT8 while it loads, weights only"] };
 }
 
 /** How weights come from the hot tier to the device. */
@@ -107,12 +95,17 @@ function loader({ service, workload }: EngineInput): Choice {
   if (loadFormat === "safetensors") return { args: ["--load-format", "safetensors"], notes: [] };
   if (loadFormat === "fastsafetensors") return { args: ["--load-format", "fastsafetensors"], notes: [] };
   if (loadFormat === "auto" && (from === "hub" || runsOnCpu(workload) || runsOnNpu(workload))) return { args: [], notes: [] };
-  // The streamer's own bound is 40 GB for each process, whatever the pod may use.
-  const buffer = Math.max(4 * gib, Math.floor((workload.memoryGiB * gib) / 4 / Math.max(1, workload.devicesPerPod)));
+  // The streamer's own bound is 40 GB for each process, whatever the pod may use; it must hold the largest tensor.
+  const buffer = Math.max(Math.ceil(1.25 * largestTensorBytes(service.model)), Math.floor((workload.memoryGiB * gib) / 4 / Math.max(1, workload.devicesPerPod)));
   return {
     args: ["--load-format", "runai_streamer", "--model-loader-extra-config", JSON.stringify({ concurrency: streams, memory_limit: buffer })],
     notes: loadFormat === "auto" ? [`weights are read in ${streams} parallel streams (Run:ai streamer): one reader does not keep the drives of a RAID 0 busy`] : [],
   };
+}
+
+/** Of 16-bit weights: the embedding of the vocabulary, or a feed-forward matrix. */
+function largestTensorBytes({ hiddenSize, vocabularySize, feedForwardSize }: ModelFact): number {
+  return 2 * hiddenSize * Math.max(vocabularySize, feedForwardSize);
 }
 
 /** On the CPU the cache comes out of the pod's memory and has no share to be stated as. */
