@@ -1,0 +1,3 @@
+export { planTrainingJob } from "./plan";
+export { TrainingJob, type TrainingJobArgs } from "./training-job";
+export { trainingFindings } from "./zero";
