@@ -8,6 +8,8 @@ const driver = ["--branch", "580", "--version", "580.173.02", "--source", "nvidi
 const complete: Record<string, string[]> = {
   "base-environment.sh": ["--os", "ubuntu-22.04"],
   "gpu-driver.sh": driver,
+  "k3s.sh": ["--role", "agent", "--version", "v1.35.4+k3s1", "--files", "https://mirror.example.org/k3s", "--node-name", "gpu-01", "--join", "https://192.0.2.1:6443"],
+  "mig.sh": ["--profile", "1g.10gb", "--instances", "7", "--gpu-count", "8"],
   "object-store.sh": ["--endpoint", "https://s3.example.org", "--bucket", "archive"],
   "storage-tier.sh": tier,
 };

@@ -102,7 +102,7 @@ partition() {
   local gpu right wrong current pending users list waiting=''
   while read -r gpu current pending; do
     [[ $current != Enabled ]] || continue
-    run nvidia-smi --id="$gpu" --multi-instance-gpu=1 || fail "GPU $gpu cannot be put into MIG mode: does the card have it, and is it the one that the environment names?"
+    run nvidia-smi -i "$gpu" -mig 1 || fail "GPU $gpu cannot be put into MIG mode: does the card have it, and is it the one that the environment names?"
     changed "put GPU $gpu into MIG mode"
   done < <(modes)
   while read -r gpu current pending; do [[ $current == Enabled ]] || waiting+="${waiting:+, }$gpu"; done < <(modes)
@@ -111,11 +111,11 @@ partition() {
   while read -r gpu right wrong; do
     ((right != INSTANCES || wrong != 0)) || continue
     if ((right + wrong > 0)); then
-      run nvidia-smi mig --id "$gpu" --destroy-compute-instance || true
+      run nvidia-smi mig -i "$gpu" -dci || true
     fi
     # Instances without a compute instance are not listed and would be in the way.
-    run nvidia-smi mig --id "$gpu" --destroy-gpu-instance || true
-    run nvidia-smi mig --id "$gpu" --create-gpu-instance "${list#,}" --default-compute-instance ||
+    run nvidia-smi mig -i "$gpu" -dgi || true
+    run nvidia-smi mig -i "$gpu" -cgi "${list#,}" -C ||
       fail "GPU $gpu cannot be cut into $INSTANCES instances of $PROFILE: \`nvidia-smi mig -lgip\` tells what fits"
     changed "cut GPU $gpu into $INSTANCES instances of $PROFILE"
   done < <(layout)
