@@ -1,5 +1,6 @@
 import { gpu } from "../../catalog";
 import { chooseParallel, type DeviceShape, type ReplicaChoice, type ReplicaRequest } from "../sizing";
+import type { Links } from "../sizing/roofline";
 import { cpuOption, type CpuNeed } from "./cpu-replica";
 import { gpuSupport, runsOnCpu } from "./engine-choice";
 import type { ServerState } from "./servers";
@@ -17,6 +18,7 @@ export interface PlacementOption {
   together: number;
   servers: number;
   choice: ReplicaChoice;
+  links?: Links;
   notes: string[];
   cpu?: CpuNeed;
 }
@@ -70,6 +72,7 @@ function gpuOption({ request, engine }: ServiceRequest, group: ShapeGroup): Plac
     together: tensorParallel <= group.shape.nvlinkDomain ? tensorParallel : 1,
     servers,
     choice,
+    links: { nvlink: tensorParallel <= group.shape.nvlinkDomain, pcieGeneration: group.shape.pcieGeneration },
     notes: [...(support.note === undefined ? [] : [support.note]), ...sharingNotes(group)],
   };
 }

@@ -1,4 +1,6 @@
+import { gpu } from "../../catalog";
 import type { Workload } from "../plan-types";
+import { roofline } from "../sizing/roofline";
 import type { PlacementOption } from "./options";
 import { podSize, type PodSize } from "./pod-size";
 import { newFoldersGB, takeDevices, type ServerState } from "./servers";
@@ -126,6 +128,13 @@ class ServicePlacer {
     return chosen.length < option.servers ? undefined : chosen;
   }
 
+  /** Shares of a GPU have no rate of their own. */
+  private estimated({ accelerator, resource, links, choice: { sizing } }: PlacementOption): Workload["sizing"] {
+    const fact = gpu(accelerator);
+    if (fact === undefined || links === undefined || resource !== "nvidia.com/gpu") return sizing;
+    return { ...sizing, estimate: roofline(this.service.request, fact, sizing, links) };
+  }
+
   private serversOf(role: Workload["role"]): Set<string> {
     return new Set(this.placed.filter((each) => each.role === role).flatMap(({ servers }) => servers));
   }
@@ -153,7 +162,7 @@ class ServicePlacer {
       const name = [base, ...(onSame === 0 ? [] : [String(onSame + 1)]), ...(role === "standby" ? ["standby"] : [])].join("-");
       workloads.set(servers.length === 1 ? key : `${key} ${name}`, {
         name, role, replicas: 1, servers, accelerator: option.accelerator, ...(option.resource === undefined ? {} : { resource: option.resource }),
-        devicesPerPod: option.devicesPerPod, cpus: size.cpus, memoryGiB: size.memoryGiB, sizing: option.choice.sizing,
+        devicesPerPod: option.devicesPerPod, cpus: size.cpus, memoryGiB: size.memoryGiB, sizing: this.estimated(option),
       });
     }
     const notes = new Set(this.placed.flatMap(({ option }) => option.notes));

@@ -1,7 +1,6 @@
 import type { Finding } from "../../environment/problems";
 import type { Environment } from "../../environment/schema";
 import type { ServicePlan, Workload, WorkloadPlan } from "../plan-types";
-import { estimateThroughput } from "../sizing/roofline";
 import { gigabyte, weightsBytes } from "../sizing";
 import { placementOptions, shapeGroups, type PlacementOption } from "./options";
 import { placeService, type Manner } from "./place-service";
@@ -36,16 +35,12 @@ function clashes(plans: Readonly<Record<string, ServicePlan>>): Finding[] {
 }
 
 function servicePlan(service: ServiceRequest, workloads: Workload[], notes: readonly string[]): ServicePlan {
-  const { name, spec, model, engine, request, moreModels } = service;
-  const estimated = workloads.map((workload): Workload => {
-    const estimate = estimateThroughput(request, workload);
-    return estimate === undefined ? workload : { ...workload, sizing: { ...workload.sizing, estimate } };
-  });
+  const { name, spec, model, engine, moreModels } = service;
   return {
     name, spec, model, engine: engine.engine, engineReason: engine.reason, notes: [...new Set([...service.notes, ...notes])],
     weightsGB: spec.weights.sizeGB ?? weightsBytes(model, spec.precision) / gigabyte,
     ...(Object.keys(moreModels).length === 0 ? {} : { moreModels }),
-    workloads: estimated,
+    workloads,
   };
 }
 
