@@ -85,6 +85,12 @@ export function devicePluginObjects(environment: Environment): KubernetesObject[
   ];
 }
 
+/** GPUs that no container could reach. */
+export function* toolkitFindings({ software, servers }: Environment): Generator<Finding> {
+  if (software.driver.containerToolkit || !Object.values(servers).some(({ gpus }) => gpus !== undefined)) return;
+  yield { keys: ["software", "driver", "containerToolkit"], message: "is off, but the cluster's containers reach GPUs through it", value: false, fix: "Leave it out, or write true." };
+}
+
 /** A replica on several shares of time-sliced GPUs: the plugin refuses it. */
 export function* timeSlicingFindings(environment: Environment, { services, training }: WorkloadPlan): Generator<Finding> {
   const { timeSlicing } = environment.cluster;

@@ -3,7 +3,7 @@ import type { Environment } from "../environment/schema";
 import type { WorkloadPlan } from "../inference/plan-types";
 import { k3sFindings } from "../servers/k3s-plan";
 import { priorityObjects, runtimeClassObjects } from "./classes";
-import { devicePluginObjects, timeSlicingFindings } from "./device-plugin";
+import { devicePluginObjects, timeSlicingFindings, toolkitFindings } from "./device-plugin";
 import { gpuOperatorObjects } from "./gpu-operator";
 import { namespaceObjects } from "./namespaces";
 import { nodePatches } from "./nodes";
@@ -38,6 +38,6 @@ export function planCluster(environment: Environment, plan: WorkloadPlan): Clust
       ...rdmaPluginObjects(environment),
     ],
     nodes: nodePatches(environment),
-    findings: [...k3sFindings(environment), ...quotaFindings(environment, plan), ...timeSlicingFindings(environment, plan)],
+    findings: [...k3sFindings(environment), ...toolkitFindings(environment), ...quotaFindings(environment, plan), ...timeSlicingFindings(environment, plan)],
   };
 }

@@ -30,20 +30,27 @@ export interface Recording {
   named(type: string, name: string): Recorded;
 }
 
+export interface RecordOptions {
+  /** @default true */
+  preview?: boolean;
+  /** What resources put out beside their inputs, by name. */
+  outputs?: Readonly<Record<string, object>>;
+}
+
 /** Runs a program against mocks and records what it registers. */
-export async function record(program: () => unknown): Promise<Recording> {
+export async function record(program: () => unknown, { preview = true, outputs = {} }: RecordOptions = {}): Promise<Recording> {
   const resources: Recorded[] = [];
   await pulumi.runtime.setMocks(
     {
       newResource: ({ type, name, custom, inputs }) => {
         resources.push({ type, name, custom: custom === true, inputs: unwrapped(inputs as object) });
-        return { id: `${name}-id`, state: inputs as object };
+        return { id: `${name}-id`, state: { ...(inputs as object), ...outputs[name] } };
       },
       call: () => ({}),
     },
     "rackwright",
     "reference",
-    true,
+    preview,
   );
   program();
   await pulumi.runtime.disconnect();
