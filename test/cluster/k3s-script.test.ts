@@ -149,9 +149,9 @@ describe.skipIf(!hasNamespaces())("k3s.sh", () => {
   });
 
   const refusals: [string, () => Promise<unknown>, () => string[], RegExp][] = [
-    ["a k3s that somebody else installed", () => Promise.resolve(host.write("/etc/systemd/system/k3s.service", "[Unit]\n")), first, /k3s.service is not ours/],
-    ["a node of kubeadm's", () => Promise.resolve(host.write("/etc/kubernetes/kubelet.conf", "")), first, /a node of another cluster/],
-    ["another cluster's data", () => Promise.resolve(host.write("/var/lib/rancher/k3s/server/db/state.db", "data")), first, /holds a cluster's data that is not of this one/],
+    ["a k3s that somebody else installed", () => { host.write("/etc/systemd/system/k3s.service", "[Unit]\n"); return Promise.resolve(); }, first, /k3s.service is not ours/],
+    ["a node of kubeadm's", () => { host.write("/etc/kubernetes/kubelet.conf", ""); return Promise.resolve(); }, first, /a node of another cluster/],
+    ["another cluster's data", () => { host.write("/var/lib/rancher/k3s/server/db/state.db", "data"); return Promise.resolve(); }, first, /holds a cluster's data that is not of this one/],
     ["another network than the cluster was made with", () => apply(first()), () => first().map((word) => (word === "10.42.0.0/16" ? "10.50.0.0/16" : word)), /made with cluster-cidr 10.42.0.0\/16, the environment says 10.50.0.0\/16/],
     ["another role than the server has", () => apply(agent(), token), first, /set up as an agent/],
   ];
