@@ -21,6 +21,8 @@ export interface EmulatedDrive {
   idFrom: "device" | "rule";
   /** Bus of the device on the emulated machine. */
   bus: string;
+  /** Reads are held to this speed. Absent: as fast as the emulator is. */
+  readBytesPerSecond?: number;
 }
 
 const serialCharacters = 20;
@@ -115,6 +117,7 @@ export function driveArguments(drives: readonly EmulatedDrive[], path: (file: st
   }
   for (let controller = 0; controller < controllers; controller++) args.push("-device", `ich9-ahci,id=ahci${controller}`);
   for (const drive of drives) {
+    if (drive.readBytesPerSecond !== undefined) args.push("-object", JSON.stringify({ "qom-type": "throttle-group", id: throttleGroup(drive), limits: { "bps-read": drive.readBytesPerSecond } }));
     args.push("-blockdev", JSON.stringify(blockNode(drive, path)));
     args.push("-device", JSON.stringify(driveDevice(drive)));
   }
@@ -123,13 +126,14 @@ export function driveArguments(drives: readonly EmulatedDrive[], path: (file: st
 
 /** The backing file as a QEMU block node. Flushes are kept in the host's memory: the guest's data need not outlive the host. */
 export function blockNode(drive: EmulatedDrive, path: (file: string) => string): Record<string, unknown> {
-  return {
-    driver: "raw",
-    "node-name": drive.node,
-    discard: "unmap",
-    cache: { direct: false, "no-flush": true },
-    file: { driver: "file", filename: path(drive.file), discard: "unmap", cache: { direct: false, "no-flush": true } },
-  };
+  const options = { "node-name": drive.node, discard: "unmap", cache: { direct: false, "no-flush": true } };
+  const file = { driver: "file", filename: path(drive.file), discard: "unmap", cache: { direct: false, "no-flush": true } };
+  if (drive.readBytesPerSecond === undefined) return { driver: "raw", ...options, file };
+  return { driver: "throttle", ...options, "throttle-group": throttleGroup(drive), file: { driver: "raw", discard: "unmap", file } };
+}
+
+function throttleGroup(drive: EmulatedDrive): string {
+  return `speed-of-${drive.device}`;
 }
 
 /** The drive as QEMU's `-device` and QMP's `device_add` take it. */

@@ -25,6 +25,8 @@ export interface ServerOptions {
   files?: readonly GuestFile[];
   /** @default 1024 */
   memoryMiB?: number;
+  /** Gives a drive another size or speed than the emulator's own. @default as it is */
+  shapeDrive?: (drive: EmulatedDrive) => EmulatedDrive;
   signal?: AbortSignal | undefined;
 }
 
@@ -48,7 +50,7 @@ export class EmulatedServer {
     readonly hostKey: string,
   ) {
     this.name = options.name;
-    this.drives = emulateDrives(options.server);
+    this.drives = emulateDrives(options.server).map(options.shapeDrive ?? ((drive): EmulatedDrive => drive));
     this.ssh = new Ssh(options.folder, port, hostKey, options.key.privateKeyFile);
   }
 
