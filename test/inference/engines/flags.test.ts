@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { engineRequirements, type EngineId } from "../../../components/catalog";
 import type { Environment } from "../../../components/environment";
+import { enginePod } from "../../../components/inference/engines/pod";
 import { planWorkloads } from "../../../components/inference/placement";
 import type { ServicePlan } from "../../../components/inference/plan-types";
 import { containerOf, options } from "./container";
@@ -101,6 +102,15 @@ describe("what is passed inside an option", () => {
     const keys = Object.keys(JSON.parse(settings ?? "{}") as object);
     expect(keys).not.toEqual([]);
     expect(keys.filter((key) => !parsers.vllm?.streamerKeys?.includes(key))).toEqual([]);
+  });
+
+  it("is what vLLM's engine arguments have, inside of Triton", () => {
+    const service = planOf("writer", "triton", { model: "qwen2.5-7b", kvCachePrecision: "fp8" });
+    const { program } = enginePod({ environment: twoServers(), service, workload: workloadOf("writer") });
+    const file = program.files.find(({ path }) => path.endsWith("model.json"));
+    const fields = Object.keys(JSON.parse(file?.content ?? "{}") as object);
+    expect(fields).toContain("model");
+    expect(fields.filter((field) => !parsers.vllm?.engineArguments?.includes(field))).toEqual([]);
   });
 
   it("is what Triton can restrict", () => {
