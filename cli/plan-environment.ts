@@ -2,6 +2,8 @@ import { rules } from "../policies/all";
 import { planServer } from "../components/servers/plan";
 import type { ServerPlan } from "../components/servers/plan";
 import type { Environment } from "../components/environment";
+import type { WorkloadPlan } from "../components/inference";
+import { planSite } from "../components/site/plan";
 import { preview } from "../engine";
 import type { Diagnostic, EngineEvent } from "../engine/events";
 import type { StepOp } from "../engine/model";
@@ -19,6 +21,8 @@ export interface EnvironmentPlan {
   ok: boolean;
   site: Environment["site"];
   servers: (ServerPlan & { facts: Environment["servers"][string] })[];
+  /** What runs where. Empty where it cannot all be placed: the diagnostics say why. */
+  workloads: Pick<WorkloadPlan, "services" | "training">;
   changes: Partial<Record<StepOp, number>>;
   resources: PlannedStep[];
   /** Number of rules that were applied. */
@@ -70,11 +74,13 @@ export async function planEnvironment(loaded: LoadedEnvironment, options: PlanOp
     },
   });
   const servers = Object.entries(loaded.environment.servers).map(([name, facts]) => ({ ...planServer(loaded.environment, name), facts }));
+  const { workloads: { services, training }, findings } = planSite(loaded.environment);
   return {
     environment: loaded.name,
     ok: result.ok && servers.every((server) => server.problems.length === 0),
     site: loaded.environment.site,
     servers,
+    workloads: findings.length === 0 ? { services, training } : { services: {}, training: {} },
     changes: result.changes,
     resources: plannedSteps(events),
     rules: rules.length,

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Environment } from "../../components/environment";
-import { Site } from "../../components/site";
+import { planSite, Site } from "../../components/site";
 import { rules } from "../../policies/all";
 import type { Rule } from "../../policies/rule";
 import { analyze } from "./analyze";
@@ -37,7 +37,7 @@ export async function registered(name: string, environment: Environment): Promis
     name,
     true,
   );
-  await new Site(name, { environment }).addServers();
+  await new Site(name, { environment, plan: planSite(environment) }).add();
   await pulumi.runtime.disconnect();
   return resources;
 }

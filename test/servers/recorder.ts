@@ -52,7 +52,7 @@ export async function record(program: () => unknown, { preview = true, outputs =
     "reference",
     preview,
   );
-  program();
+  await program();
   await pulumi.runtime.disconnect();
   // Not part of the declared type: the mock monitor keeps what was registered by URN.
   const monitor = pulumi.runtime.getMonitor() as unknown as { getRegisteredResources(): Map<string, unknown> };
