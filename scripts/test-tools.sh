@@ -2,7 +2,7 @@
 # Debian packages that some tests use. Installed when running as root on a machine with apt; named otherwise.
 
 missing=
-for pair in shellcheck:shellcheck sshd:openssh-server ssh-keygen:openssh-client dpkg-deb:dpkg gpg:gpg gpg-agent:gpg-agent mkfs.ext4:e2fsprogs; do
+for pair in shellcheck:shellcheck sshd:openssh-server ssh-keygen:openssh-client dpkg-deb:dpkg gpg:gpg gpg-agent:gpg-agent mkfs.ext4:e2fsprogs rclone:rclone busybox:busybox; do
   PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 if [ -n "$missing" ]; then

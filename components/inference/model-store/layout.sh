@@ -126,12 +126,14 @@ read_flags() {
 
 # Layout is never in a hurry before those who answer requests: it reads and writes after them where the system knows how.
 gently() {
-  if command -v ionice >/dev/null 2>&1; then ionice -c 2 -n 7 nice -n 10 "$@"; else nice -n 10 "$@"; fi
+  if command -v ionice >/dev/null 2>&1; then set -- ionice -c 2 -n 7 "$@"; fi
+  if command -v nice >/dev/null 2>&1; then set -- nice -n 10 "$@"; fi
+  "$@"
 }
 
 # store ARGUMENTS: rclone, in the background, so that the end of a pod is heard. Its words are left in $WORK/said.
 store() {
-  gently rclone --config '' --contimeout 15s --timeout 60s --retries 3 --low-level-retries 5 --copy-links "$@" 2>"$WORK/said" &
+  gently rclone --config '' --contimeout 15s --timeout 60s --retries 1 --low-level-retries 3 --copy-links "$@" 2>"$WORK/said" &
   CHILD=$!
   store_status=0
   wait "$CHILD" || store_status=$?
@@ -208,7 +210,7 @@ matching() { awk 'FILENAME == ARGV[1] { wanted[$0]; next } $0 in wanted' "$1" -;
 # without LIST: of the `sum  path` lines on standard input, those that are not in LIST.
 without() { awk -v list="$1" 'BEGIN { while ((getline line < list) > 0) unwanted[line] } !($0 in unwanted)'; }
 
-# judge_in_place FOLDER WORK: writes to WORK/right the wanted lines that FOLDER holds already. What the last run recorded is
+# judge_in_place FOLDER WORK: writes to WORK/right the wanted lines that FOLDER holds already, and to WORK/damaged what was right once. What the last run recorded is
 # trusted as long as size and time are the recorded ones.
 judge_in_place() {
   : >"$2/right"
@@ -221,7 +223,22 @@ judge_in_place() {
     matching "$2/wanted" <"$2/known" >"$2/right"
   fi
   awk 'FILENAME == ARGV[1] { known[substr($0, 67)]; next } !(substr($0, 67) in known)' "$2/known" "$2/wanted" >"$2/unknown"
-  paths "$2/unknown" | sums "$1" | matching "$2/wanted" >>"$2/right"
+  paths "$2/unknown" | sums "$1" >"$2/read"
+  matching "$2/wanted" <"$2/read" >>"$2/right"
+  # What was right under this very manifest and is not any more has been damaged on the hot tier.
+  : >"$2/damaged"
+  [ ! -s "$2/record" ] || awk -v record="$2/record" '
+    BEGIN { while ((getline line < record) > 0) { sum = substr(line, 1, 64); path = line; sub(/^[^ ]* [^ ]* [^ ]* /, "", path); recorded[sum "  " path] } }
+    FILENAME == ARGV[1] { actual[substr($0, 67)] = substr($0, 1, 64); next }
+    { path = substr($0, 67); sum = substr($0, 1, 64); got = path in actual ? actual[path] : "nothing"; if (got != sum && $0 in recorded) print sum, got, path }' "$2/read" "$2/unknown" >"$2/damaged"
+}
+
+# name_bad FOLDER LIST: says which files of `expected actual path` lines are not as wanted.
+name_bad() {
+  while read -r bad_expected bad_actual bad_path; do
+    say "$1: $bad_path is corrupted or missing: expected $bad_expected, got $bad_actual"
+    event bad-file "\"model\":\"$1\",\"file\":\"$(json_text "$bad_path")\",\"expected\":\"$bad_expected\",\"actual\":\"$bad_actual\""
+  done <"$2"
 }
 
 # judge_partial FOLDER WORK: writes to WORK/staged what an earlier run left complete in .partial, and removes the rest of it.
@@ -280,6 +297,7 @@ prepare() {
 
   judge_in_place "$prepare_dir" "$3"
   judge_partial "$prepare_dir" "$3"
+  name_bad "$1" "$3/damaged"
   without "$3/staged" <"$3/open" >"$3/needed"
   : >"$3/bytes"
   if [ -s "$3/needed" ]; then
@@ -327,11 +345,8 @@ verify() {
   paths "$2" | sums "$TARGET/$1/.partial" >"$WORK/actual"
   awk 'FILENAME == ARGV[1] { actual[substr($0, 67)] = substr($0, 1, 64); next }
     { path = substr($0, 67); sum = substr($0, 1, 64); got = path in actual ? actual[path] : "nothing"; if (got != sum) print sum, got, path }' "$WORK/actual" "$2" >"$3"
-  while read -r verify_expected verify_actual verify_path; do
-    rm -f -- "$TARGET/$1/.partial/$verify_path"
-    say "$1: $verify_path is corrupted or missing: expected $verify_expected, got $verify_actual"
-    event bad-file "\"model\":\"$1\",\"file\":\"$(json_text "$verify_path")\",\"expected\":\"$verify_expected\",\"actual\":\"$verify_actual\""
-  done <"$3"
+  while read -r _ _ verify_path; do rm -f -- "$TARGET/$1/.partial/$verify_path"; done <"$3"
+  name_bad "$1" "$3"
 }
 
 # fetch FOLDER WORK: copies and verifies what is needed; what is bad is fetched once more.

@@ -51,7 +51,7 @@ function* serverFindings(environment: Environment, plan: WorkloadPlan, name: str
   }
   const source = sourceFor(environment, name);
   if (source === undefined && models.length > 0 && environment.site.modelStore === undefined) {
-    yield { keys: ["servers", name, "tiers"], message: `has no cold or warm tier, and the site has no object store, so that the weights of ${[...new Set(who)].join(", ")} come from nowhere`, fix: "Describe site.modelStore or site.objectStore, or add a warm or cold tier." };
+    yield { keys: ["servers", name, "tiers"], message: `has no cold or warm tier, and the site has no object store, so that the weights of ${[...new Set(who)].sort().join(", ")} come from nowhere`, fix: "Describe site.modelStore or site.objectStore, or add a warm or cold tier." };
   }
   if (source?.kind === "directory" && isWithin(source.path, hot.mount)) {
     yield { keys: ["site", "modelStore", "path"], message: `is on the hot tier of ${name}, which holds only copies`, value: source.path, fix: "Name a folder on the warm or cold tier." };
