@@ -19,7 +19,7 @@ function operand(id: ClusterImageId, environment: Environment): Record<string, u
 /**
  * What the operator is to do. The driver and the container toolkit are on the hosts, where Rackwright pins and checks them;
  * metrics come from the site's own monitoring; feature discovery would only tell what the environment says already.
- * Fields: api/nvidia/v1/clusterpolicy_types.go of the pinned release.
+ * Fields: api/nvidia/v1/clusterpolicy_types.go of the pinned release; what its own definition would fill in is written out.
  */
 function clusterPolicy(environment: Environment, hasConfig: boolean): KubernetesObject {
   const off = { enabled: false };
@@ -29,9 +29,10 @@ function clusterPolicy(environment: Environment, hasConfig: boolean): Kubernetes
     metadata: { name: "cluster-policy" },
     spec: {
       operator: { runtimeClass: gpuRuntimeClass },
+      hostPaths: { rootFS: "/", driverInstallDir: "/run/nvidia/driver" },
       daemonsets: { priorityClassName: "system-node-critical", updateStrategy: "RollingUpdate", rollingUpdate: { maxUnavailable: "1" }, tolerations: [{ operator: "Exists" }] },
       driver: off,
-      toolkit: off,
+      toolkit: { enabled: false, installDir: "/usr/local/nvidia" },
       // Devices reach containers through the runtime class, as with the device plugin alone.
       cdi: off,
       psa: off,
@@ -43,7 +44,7 @@ function clusterPolicy(environment: Environment, hasConfig: boolean): Kubernetes
       dcgmExporter: off,
       gfd: off,
       nodeStatusExporter: off,
-      sandboxWorkloads: off,
+      sandboxWorkloads: { enabled: false, defaultWorkload: "container", mode: "kubevirt" },
     },
   };
 }
