@@ -40,6 +40,26 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .action(run(() => (load("./commands/plan") as typeof import("./commands/plan")).plan));
 
   main
+    .command("size")
+    .description("say how many GPUs a model takes, and what of their memory is left. Needs no environment")
+    .argument("[model]", "catalog id such as llama-3.1-70b; with --config, any name")
+    .requiredOption("--gpus <gpus>", "GPUs of one server: 4xA100-80GB, 8xh100-80gb-sxm5")
+    .option("--servers <number>", "servers alike that a replica may span. Default: 1")
+    .option("--nvlink <kind>", "none, bridge or nvswitch. Default: what the GPU has")
+    .option("--precision <precision>", "fp32, bf16, fp16, fp8, int8 or int4. Default: as published")
+    .option("--kv-precision <precision>", "auto or fp8. Default: auto")
+    .option("--context <tokens>", "longest prompt and answer together. Default: 8192, or what the model takes")
+    .option("--concurrency <number>", "requests answered at the same time. Default: 8")
+    .option("--memory-utilization <share>", "as the engine's own flag means it. Default: the engine's")
+    .option("--tensor-parallel <number>", "Default: what the planner finds")
+    .option("--pipeline-parallel <number>", "Default: what the planner finds")
+    .option("--engine <engine>", "Default: vllm for text, triton for the rest")
+    .option("--config <file>", "config.json of a model that is not in the catalog")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExamples:\n  rackwright size llama-3.1-70b --gpus 4xA100-80GB\n  rackwright size deepseek-v3 --gpus 8xH100-SXM5 --servers 2 --context 32768\n  rackwright size own-model --config ./config.json --gpus 2xL40S --json\n")
+    .action(run(() => (load("./commands/size") as typeof import("./commands/size")).size));
+
+  main
     .command("up")
     .description("make an environment so: check the hosts, show the plan, ask, then do it")
     .argument("<environment>")
@@ -59,11 +79,12 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
 
   main
     .command("rehearse")
-    .description("bring an environment up on emulated servers, break things, and give a verdict")
+    .description("bring an environment up on emulated servers and a real control plane, break things, and give a verdict")
     .argument("<environment>")
-    .option("--hosts", "the host side: drives, arrays, packages, drivers")
+    .option("--hosts", "only the host side: drives, arrays, packages, drivers. Minutes")
+    .option("--cluster", "only the cluster side: objects, admission, placement. Under a minute")
     .option("--json", "one JSON document on stdout")
-    .addHelpText("after", "\nExample:\n  rackwright rehearse dev-test --hosts\n")
+    .addHelpText("after", "\nExamples:\n  rackwright rehearse dev-test\n  rackwright rehearse dev-test --cluster\n")
     .action(run(() => (load("./commands/rehearse") as typeof import("./commands/rehearse")).rehearse));
 
   main

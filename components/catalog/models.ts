@@ -40,6 +40,8 @@ export interface ModelFact {
   /** Longest prompt and answer together; for image models the number of patches and the class token. */
   contextTokens: number;
   experts?: { total: number; active: number; shared: number };
+  /** Of one expert, where the first layers have a larger network instead of experts. @default - feedForwardSize */
+  expertFeedForwardSize?: number;
   /** The output head is the input embedding: one tensor instead of two. */
   tiedEmbeddings?: boolean;
   attention: Attention;
@@ -101,7 +103,7 @@ export const modelCatalog = {
   }),
   "phi-4": decoder("Phi-4",                             [14.66,  40,  5120,  40, 10, 128, 17920, 100352, 16384]),
   "deepseek-v3": decoder("DeepSeek-V3",                 [671,    61,  7168, 128,  1, 192, 18432, 129280, 131072], {
-    activeParametersBillion: 37, experts: { total: 256, active: 8, shared: 1 },
+    activeParametersBillion: 37, experts: { total: 256, active: 8, shared: 1 }, expertFeedForwardSize: 2048,
     attention: { kind: "latent", latentRank: 512, ropeDimension: 64 }, publishedPrecision: "fp8",
     source: "facts 4 (DeepSeek-V3's inference/configs/config_671B.json and README)",
     conflict: "The repository holds 685 billion with 14 for multi-token prediction; 671 are loaded for serving. The first 3 layers are dense with the feed-forward size given, the rest are experts of 2048.",

@@ -23,6 +23,9 @@ export interface PlacementOption {
   cpu?: CpuNeed;
 }
 
+/** What was found for one request on one shape: services that are alike are sized once. */
+export type OptionCache = Map<string, PlacementOption | undefined>;
+
 /** Servers with alike devices, for one resource. */
 export interface ShapeGroup {
   key: string;
@@ -31,16 +34,12 @@ export interface ShapeGroup {
   servers: number;
 }
 
-function shapeKey(resource: string, { accelerator, devicesPerServer, nvlinkDomain, sharedBy, pcieGeneration }: DeviceShape): string {
-  return [accelerator, resource, devicesPerServer, nvlinkDomain, sharedBy, pcieGeneration].join(" ");
-}
-
 /** Shapes of all servers, sorted by key. */
 export function shapeGroups(states: readonly ServerState[]): ShapeGroup[] {
   const groups = new Map<string, ShapeGroup>();
-  for (const { shapes } of states) {
+  for (const { shapes, shapeKeys } of states) {
     for (const [resource, shape] of shapes) {
-      const key = shapeKey(resource, shape);
+      const key = shapeKeys.get(resource) ?? "";
       const known = groups.get(key);
       if (known === undefined) groups.set(key, { key, resource, shape, servers: 1 });
       else known.servers++;
@@ -64,10 +63,7 @@ function gpuOption({ request, engine }: ServiceRequest, group: ShapeGroup): Plac
   return {
     accelerator: group.shape.accelerator,
     resource: group.resource,
-    servesOn: ({ shapes }) => {
-      const shape = shapes.get(group.resource);
-      return shape !== undefined && shapeKey(group.resource, shape) === group.key;
-    },
+    servesOn: ({ shapeKeys }) => shapeKeys.get(group.resource) === group.key,
     devicesPerPod: (tensorParallel * pipelineParallel) / servers,
     together: tensorParallel <= group.shape.nvlinkDomain ? tensorParallel : 1,
     servers,
@@ -95,7 +91,7 @@ function claim({ choice, devicesPerPod, servers }: PlacementOption): number {
 }
 
 /** Ways to run a replica, best first: in the order of `accelerators` where it is written, else the least memory first. */
-export function placementOptions(service: ServiceRequest, groups: readonly ShapeGroup[], cache: Map<string, PlacementOption | undefined>): PlacementOption[] {
+export function placementOptions(service: ServiceRequest, groups: readonly ShapeGroup[], cache: OptionCache): PlacementOption[] {
   const wanted = service.spec.accelerators;
   const requestKey = cacheKey(service.request);
   const onGpus = (ids: (id: string) => boolean): PlacementOption[] =>

@@ -3,7 +3,7 @@ import type { Workload } from "../plan-types";
 import { roofline } from "../sizing/roofline";
 import type { PlacementOption } from "./options";
 import { podSize, type PodSize } from "./pod-size";
-import { newFoldersGB, takeDevices, type ServerState } from "./servers";
+import { freeDevices, newFoldersGB, takeDevices, type ServerState } from "./servers";
 import type { ServiceRequest } from "./service-request";
 
 /** spread: replicas go to different servers while there are any. pack: to the fewest, which leaves some for standbys. */
@@ -32,7 +32,7 @@ export interface Placement {
 
 /** Whether one pod of an option has room on a server, and what it would take. */
 export function claimOn(state: ServerState, option: PlacementOption, folders: ReadonlyMap<string, number>): Claim | undefined {
-  if (!option.servesOn(state)) return undefined;
+  if (!option.servesOn(state) || (option.resource !== undefined && freeDevices(state, option.resource) < option.devicesPerPod)) return undefined;
   if (state.hotGB === undefined || newFoldersGB(state, folders) > state.hotGB) return undefined;
   const groups = option.resource === undefined ? undefined : takeDevices(state.groups.get(option.resource) ?? [], option.devicesPerPod, option.together);
   if (option.resource !== undefined && groups === undefined) return undefined;
@@ -56,6 +56,8 @@ function carryOut({ state, groups, size }: Claim, option: PlacementOption, folde
 class ServicePlacer {
   private readonly placed: Placed[] = [];
   private readonly undo: (() => void)[] = [];
+  /** Replicas of this service, by server. */
+  private readonly onServer = new Map<string, number>();
 
   constructor(
     private readonly service: ServiceRequest,
@@ -94,6 +96,7 @@ class ServicePlacer {
       for (const claim of claims) {
         this.undo.push(restorePoint(claim.state));
         carryOut({ ...claim, size: settled }, option, this.service.folders);
+        this.onServer.set(claim.state.name, (this.onServer.get(claim.state.name) ?? 0) + 1);
       }
       this.placed.push({ role, option, servers: claims.map(({ state }) => state.name), size: settled });
       return true;
@@ -107,21 +110,28 @@ class ServicePlacer {
     const racks = role === "standby" ? this.racksOfActive() : new Set<string>();
     let best: { claim: Claim; rank: number[] } | undefined;
     for (const state of states) {
-      const claim = claimOn(state, option, this.service.folders);
-      if (claim === undefined) continue;
-      const own = this.replicasOn(state.name);
-      const left = (claim.groups ?? []).reduce((sum, free) => sum + free, 0);
+      const left = option.resource === undefined ? 0 : freeDevices(state, option.resource) - option.devicesPerPod;
+      if (left < 0 || !option.servesOn(state)) continue;
+      const own = this.onServer.get(state.name) ?? 0;
       const rank = [state.rack !== undefined && racks.has(state.rack) ? 1 : 0, this.manner === "spread" ? own : -own, left];
-      if (best === undefined || isLess(rank, best.rank)) best = { claim, rank };
+      // Judging a server costs more than ranking it.
+      if (best !== undefined && !isLess(rank, best.rank)) continue;
+      const claim = claimOn(state, option, this.service.folders);
+      if (claim !== undefined) best = { claim, rank };
     }
     return best === undefined ? undefined : [best.claim];
   }
 
   /** Servers of one rack where one rack has enough, else of as few racks as their order gives. */
   private spanningClaims(option: PlacementOption, states: readonly ServerState[]): Claim[] | undefined {
-    const claims = states.map((state) => claimOn(state, option, this.service.folders)).filter((claim) => claim !== undefined);
     const byRack = new Map<string, Claim[]>();
-    for (const claim of claims) byRack.set(claim.state.rack ?? "", [...(byRack.get(claim.state.rack ?? "") ?? []), claim]);
+    for (const state of states) {
+      const claim = claimOn(state, option, this.service.folders);
+      if (claim === undefined) continue;
+      const rack = byRack.get(state.rack ?? "");
+      if (rack === undefined) byRack.set(state.rack ?? "", [claim]);
+      else rack.push(claim);
+    }
     const racks = [...byRack.values()].sort((a, b) => b.length - a.length);
     const oneRack = racks.findLast((rack) => rack.length >= option.servers);
     const chosen = (oneRack ?? racks.flat()).slice(0, option.servers);
@@ -142,10 +152,6 @@ class ServicePlacer {
   private racksOfActive(): Set<string> {
     const active = this.serversOf("active");
     return new Set(this.states.filter(({ name }) => active.has(name)).map(({ rack }) => rack).filter((rack) => rack !== undefined));
-  }
-
-  private replicasOn(server: string): number {
-    return this.placed.filter(({ servers }) => servers.includes(server)).length;
   }
 
   private result(): Placement {

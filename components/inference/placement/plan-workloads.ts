@@ -2,7 +2,7 @@ import type { Finding } from "../../environment/problems";
 import type { Environment } from "../../environment/schema";
 import type { ServicePlan, Workload, WorkloadPlan } from "../plan-types";
 import { gigabyte, weightsBytes } from "../sizing";
-import { placementOptions, shapeGroups, type PlacementOption } from "./options";
+import { placementOptions, shapeGroups, type OptionCache } from "./options";
 import { placeService, type Manner } from "./place-service";
 import { serverStates } from "./servers";
 import { serviceRequests, type ServiceRequest } from "./service-request";
@@ -44,7 +44,7 @@ function servicePlan(service: ServiceRequest, workloads: Workload[], notes: read
   };
 }
 
-function planOnce(environment: Environment, services: readonly ServiceRequest[], manner: Manner, optionCache: Map<string, PlacementOption | undefined>): WorkloadPlan {
+function planOnce(environment: Environment, services: readonly ServiceRequest[], manner: Manner, optionCache: OptionCache): WorkloadPlan {
   const states = serverStates(environment);
   const groups = shapeGroups(states);
   const { training, findings } = placeTraining(environment, states);
@@ -53,7 +53,7 @@ function planOnce(environment: Environment, services: readonly ServiceRequest[],
     const options = placementOptions(service, groups, optionCache);
     const { workloads, notes, missing } = options.length === 0 ? { workloads: [], notes: [], missing: { role: "active" as const, placed: 0 } } : placeService(service, options, states, manner);
     if (missing !== undefined) {
-      findings.push(shortage(service, options, states, groups, missing));
+      findings.push(shortage(service, options, states, groups, optionCache, missing));
       continue;
     }
     findings.push(...nameFindings(service, workloads));
@@ -74,7 +74,7 @@ export function planWorkloads(environment: Environment): WorkloadPlan {
     return { services: {}, training: {}, findings };
   }
   const { services, findings } = serviceRequests(environment);
-  const optionCache = new Map<string, PlacementOption | undefined>();
+  const optionCache: OptionCache = new Map();
   // Spreading survives a lost server; packing finds room where spreading has cut it into pieces.
   const spread = planOnce(environment, services, "spread", optionCache);
   const packed = spread.findings.length === 0 ? spread : planOnce(environment, services, "pack", optionCache);

@@ -8,6 +8,8 @@ export interface ServerState {
   readonly rack: string | undefined;
   readonly devices: readonly DeviceCapacity[];
   readonly shapes: ReadonlyMap<string, DeviceShape>;
+  /** By resource: equal where servers' devices are alike. */
+  readonly shapeKeys: ReadonlyMap<string, string>;
   cpus: number;
   memoryGiB: number;
   /** Absent where there is no hot tier. */
@@ -23,6 +25,10 @@ function shapeOf(device: DeviceCapacity, server: Server): DeviceShape | undefine
   return { accelerator, gpu, usableBytes, devicesPerServer: count, nvlinkDomain, sharedBy, mostPerReplica, pcieGeneration: Math.min(server.pcieGeneration, gpu.pcieGeneration) };
 }
 
+function shapeKey(resource: string, { accelerator, devicesPerServer, nvlinkDomain, sharedBy, pcieGeneration }: DeviceShape): string {
+  return [accelerator, resource, devicesPerServer, nvlinkDomain, sharedBy, pcieGeneration].join(" ");
+}
+
 /** Every worker, sorted by name, with all that it has. */
 export function serverStates(environment: Environment): ServerState[] {
   return Object.entries(environment.servers)
@@ -30,11 +36,17 @@ export function serverStates(environment: Environment): ServerState[] {
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, server]) => {
       const capacity = nodeCapacity(server, environment);
+      const shapes = new Map<string, DeviceShape>();
+      for (const device of capacity.devices) {
+        const shape = shapeOf(device, server);
+        if (shape !== undefined) shapes.set(device.resource, shape);
+      }
       return {
         name,
         rack: server.rack?.name,
         devices: capacity.devices,
-        shapes: new Map(capacity.devices.flatMap((device) => (shapeOf(device, server) === undefined ? [] : [[device.resource, shapeOf(device, server) as DeviceShape]]))),
+        shapes,
+        shapeKeys: new Map([...shapes].map(([resource, shape]) => [resource, shapeKey(resource, shape)])),
         ...capacity.forWorkloads,
         hotGB: capacity.hotTierGB,
         groups: new Map(capacity.devices.map(({ resource, groups }) => [resource, groups])),
@@ -44,7 +56,9 @@ export function serverStates(environment: Environment): ServerState[] {
 }
 
 export function freeDevices(state: ServerState, resource: string): number {
-  return (state.groups.get(resource) ?? []).reduce((sum, free) => sum + free, 0);
+  let sum = 0;
+  for (const free of state.groups.get(resource) ?? []) sum += free;
+  return sum;
 }
 
 /**

@@ -36,8 +36,11 @@ function modelOf(id: string, config: Record<string, unknown> | undefined, parame
 }
 
 /** Weights that a publisher quantised are loaded as they are, whatever precision is written. */
-function formatNotes({ model, precision }: ReplicaRequest): string[] {
+function formatNotes({ model, precision, checkpointBytes }: ReplicaRequest): string[] {
   const published = model.publishedPrecision;
+  if (precision === "fp8" && published !== "fp8" && published !== "mxfp4" && checkpointBytes === undefined) {
+    return ["weights are counted with every linear layer in FP8; publishers that keep some in 16 bits need up to a fifth more: state weights.sizeGB for such a checkpoint"];
+  }
   if (published !== "mxfp4" && published !== "fp8") return [];
   if (precision === "bf16" || precision === "fp16" || precision === "fp32" || (published === "mxfp4" && precision !== "int4")) return [`weights stay in ${published}, as published; ${precision} is what the rest computes in`];
   return [];
@@ -71,6 +74,7 @@ export function serviceRequest(name: string, spec: InferenceServiceSpec): { serv
     contextTokens: spec.contextTokens ?? model.contextTokens,
     concurrency: spec.concurrency,
     engine: engine.engine,
+    ...(spec.weights.sizeGB === undefined ? {} : { checkpointBytes: spec.weights.sizeGB * gigabyte }),
     ...(spec.memoryUtilization === undefined ? {} : { memoryUtilization: spec.memoryUtilization }),
     ...(spec.tensorParallel === undefined ? {} : { tensorParallel: spec.tensorParallel }),
     ...(spec.pipelineParallel === undefined ? {} : { pipelineParallel: spec.pipelineParallel }),

@@ -3,7 +3,7 @@ import { chooseParallel, closestChoice, gibText, smallestChanges, splitFault, ty
 import { gpuSupport, runsOnCpu } from "./engine-choice";
 import type { Placement } from "./place-service";
 import { claimOn } from "./place-service";
-import { placementOptions, type PlacementOption, type ShapeGroup } from "./options";
+import { placementOptions, type OptionCache, type PlacementOption, type ShapeGroup } from "./options";
 import { freeDevices, newFoldersGB, type ServerState } from "./servers";
 import type { ServiceRequest } from "./service-request";
 
@@ -102,7 +102,7 @@ function hotTierFinding({ name, folders }: ServiceRequest, option: PlacementOpti
 }
 
 /** A replica that fits an empty server, but not what is left of any. */
-function noRoom(service: ServiceRequest, option: PlacementOption, states: readonly ServerState[], groups: readonly ShapeGroup[], missing: NonNullable<Placement["missing"]>): Finding {
+function noRoom(service: ServiceRequest, option: PlacementOption, states: readonly ServerState[], groups: readonly ShapeGroup[], cache: OptionCache, missing: NonNullable<Placement["missing"]>): Finding {
   const hot = hotTierFinding(service, option, states);
   if (hot !== undefined) return hot;
   const { name, spec, request } = service;
@@ -111,7 +111,7 @@ function noRoom(service: ServiceRequest, option: PlacementOption, states: readon
   const count = standby ? spec.standbyReplicas : spec.replicas;
   const devices = option.resource === undefined ? "CPUs and memory" : `${option.devicesPerPod}x ${option.accelerator}${option.servers > 1 ? ` on each of ${option.servers} servers` : ""}`;
   const hasRoom = (changed: ReplicaRequest): number | undefined => {
-    const [other] = placementOptions({ ...service, request: changed }, groups, new Map()).filter((each) => states.some((state) => claimOn(state, each, service.folders) !== undefined));
+    const [other] = placementOptions({ ...service, request: changed }, groups, cache).filter((each) => states.some((state) => claimOn(state, each, service.folders) !== undefined));
     return other === undefined ? undefined : other.devicesPerPod * other.servers;
   };
   const changes = standby || option.resource === undefined ? [] : smallestChanges(request, hasRoom);
@@ -132,9 +132,9 @@ function noRoom(service: ServiceRequest, option: PlacementOption, states: readon
 }
 
 /** What is missing for a service, and the smallest change that would mend it. */
-export function shortage(service: ServiceRequest, options: readonly PlacementOption[], states: readonly ServerState[], groups: readonly ShapeGroup[], missing: NonNullable<Placement["missing"]>): Finding {
+export function shortage(service: ServiceRequest, options: readonly PlacementOption[], states: readonly ServerState[], groups: readonly ShapeGroup[], cache: OptionCache, missing: NonNullable<Placement["missing"]>): Finding {
   const [option] = options;
-  if (option !== undefined) return noRoom(service, option, states, groups, missing);
+  if (option !== undefined) return noRoom(service, option, states, groups, cache, missing);
   if (service.spec.accelerators.includes("cpu") && !runsOnCpu(service.engine.engine) && candidates(service, groups).length === 0) {
     return { keys: ["services", service.name, "engine"], message: "does not run on the CPU", value: service.engine.engine, allowed: "triton, pytorch" };
   }

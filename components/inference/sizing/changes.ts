@@ -49,8 +49,11 @@ export function smallestChanges(request: ReplicaRequest, gpusThatFit: (request: 
     add("contextTokens", greatestGood(context, contextStep, (contextTokens) => fits({ contextTokens })));
   }
   add("concurrency", greatestGood(request.concurrency, 1, (concurrency) => fits({ concurrency })));
+  // Another precision is another checkpoint, whose size is not known.
+  const { checkpointBytes: _checkpointBytes, ...unmeasured } = request;
+  const fitsNarrower = (precision: Precision): boolean => gpusThatFit({ ...unmeasured, precision }) !== undefined;
   const format = weightFormat(request.model, request.precision);
   const bytes = format === "mxfp4" ? bytesPerParameter.int4 : bytesPerParameter[format];
-  add("precision", narrower.find((precision) => bytesPerParameter[precision] < bytes && fits({ precision })));
+  add("precision", narrower.find((precision) => bytesPerParameter[precision] < bytes && fitsNarrower(precision)));
   return changes;
 }

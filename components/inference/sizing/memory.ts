@@ -4,7 +4,7 @@ import { budgetBytes, engineMemory } from "./engine-memory";
 import { keyValueBytesPerGpu, keyValueBytesPerTokenPerGpu, keyValueBytesPerValue } from "./key-value";
 import { maxBatchedTokens, overheadBytes } from "./overhead";
 import type { ReplicaRequest } from "./request";
-import { weightsBytesPerGpu } from "./weights";
+import { weightsBytes, weightsBytesPerGpu } from "./weights";
 
 /** A request's own utilization or the engine's, divided where pods share one GPU. */
 export function utilizationOf({ engine, memoryUtilization }: Pick<ReplicaRequest, "engine" | "memoryUtilization">, sharedBy = 1): number {
@@ -29,12 +29,12 @@ interface Served {
   overhead: number;
 }
 
-function served(request: ReplicaRequest, model: ModelFact, precision: Precision, usableBytes: number, { tensorParallel, pipelineParallel }: Parallelism): Served {
+function served(request: ReplicaRequest, model: ModelFact, precision: Precision, usableBytes: number, { tensorParallel, pipelineParallel }: Parallelism, checkpointBytes = 0): Served {
   const bytesPerValue = keyValueBytesPerValue(precision, request.keyValuePrecision);
   const batched = batchedTokens(request, model, usableBytes);
   const need = { contextTokens: Math.min(request.contextTokens, model.contextTokens), concurrency: request.concurrency, maxBatchedTokens: batched };
   return {
-    weights: weightsBytesPerGpu(model, precision, tensorParallel, pipelineParallel),
+    weights: weightsBytesPerGpu(model, precision, tensorParallel, pipelineParallel) * Math.max(1, checkpointBytes / weightsBytes(model, precision)),
     cache: keyValueBytesPerGpu(model, bytesPerValue, tensorParallel, pipelineParallel, need),
     cachePerToken: keyValueBytesPerTokenPerGpu(model, bytesPerValue, tensorParallel, pipelineParallel),
     overhead: overheadBytes({ model, engine: request.engine, precision, tensorParallel, pipelineParallel, concurrency: request.concurrency, batchedTokens: batched }),
@@ -43,7 +43,7 @@ function served(request: ReplicaRequest, model: ModelFact, precision: Precision,
 
 /** Memory of the fullest GPU of a replica. `marginBytes` is negative where it does not fit. */
 export function memoryBudget(request: ReplicaRequest, usableBytes: number, parallelism: Parallelism, sharedBy = 1): MemoryBudget {
-  const main = served(request, request.model, request.precision, usableBytes, parallelism);
+  const main = served(request, request.model, request.precision, usableBytes, parallelism, request.checkpointBytes);
   const others = (request.moreModels ?? []).map(({ model, precision }) => served(request, model, precision, usableBytes, parallelism));
   const sum = (of: (each: Served) => number): number => others.reduce((total, each) => total + of(each), of(main));
   const weights = sum(({ weights: each }) => each);

@@ -108,11 +108,12 @@ export function modelFromConfig(config: Readonly<Record<string, unknown>>, param
   }
   if (outer.findings.length > 0 || publishedPrecision === undefined) return { ok: false, findings: outer.findings };
 
-  const feedForwardSize = mixture?.size ?? denseSize;
+  const hasDense = mixture !== undefined && mixture.denseLayers > 0;
   const model: ModelFact = {
     name: type, task, parametersBillion: 0, layers, hiddenSize, attentionHeads,
     ...headsOf(reader, attention, hiddenSize, attentionHeads),
-    feedForwardSize: mixture === undefined ? denseSize : feedForwardSize,
+    feedForwardSize: mixture?.size === undefined || hasDense ? denseSize : mixture.size,
+    ...(hasDense && mixture.size !== undefined ? { expertFeedForwardSize: mixture.size } : {}),
     vocabularySize, contextTokens, attention, publishedPrecision,
     ...(mixture === undefined ? {} : { experts: mixture.experts }),
     ...(tiesEmbeddings(reader, outer, family) ? { tiedEmbeddings: true } : {}),

@@ -31,11 +31,12 @@ export function maxBatchedTokens(usableBytes: number, contextTokens: number, con
 }
 
 function activationBytesPerToken(model: ModelFact, bytesPerValue: number, tensorParallel: number): number {
-  const { hiddenSize, attentionHeads, keyValueHeads, headDimension, feedForwardSize, experts } = model;
+  const { hiddenSize, attentionHeads, keyValueHeads, headDimension, feedForwardSize, expertFeedForwardSize, experts } = model;
   const attention = ((attentionHeads + 2 * keyValueHeads) * headDimension) / tensorParallel;
   // Gate, up and their product; with experts for each expert that a token visits, and its answer.
-  const visited = experts === undefined ? 1 : experts.active + experts.shared;
-  const feedForward = visited * ((3 * feedForwardSize) / tensorParallel + (experts === undefined ? 0 : hiddenSize));
+  const ofExperts = experts === undefined ? 0 : (experts.active + experts.shared) * ((3 * (expertFeedForwardSize ?? feedForwardSize)) / tensorParallel + hiddenSize);
+  const dense = experts === undefined || expertFeedForwardSize !== undefined ? (3 * feedForwardSize) / tensorParallel : 0;
+  const feedForward = Math.max(ofExperts, dense);
   return bytesPerValue * (4 * hiddenSize + attention + feedForward);
 }
 

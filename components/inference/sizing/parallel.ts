@@ -15,9 +15,10 @@ export function canPipeline(engine: EngineId): boolean {
 
 /** Why a model cannot be cut over this many GPUs by tensor parallelism; undefined where it can. */
 export function tensorParallelFault(model: ModelFact, tensorParallel: number): string | undefined {
-  const { attentionHeads, keyValueHeads, feedForwardSize, attention } = model;
+  const { attentionHeads, keyValueHeads, feedForwardSize, expertFeedForwardSize = feedForwardSize, attention } = model;
   if (attentionHeads % tensorParallel !== 0) return `${attentionHeads} attention heads do not divide by ${tensorParallel}`;
-  if (feedForwardSize % tensorParallel !== 0) return `a feed-forward size of ${feedForwardSize} does not divide by ${tensorParallel}`;
+  const uncut = [feedForwardSize, expertFeedForwardSize].find((size) => size % tensorParallel !== 0);
+  if (uncut !== undefined) return `a feed-forward size of ${uncut} does not divide by ${tensorParallel}`;
   if (attention.kind === "latent") return undefined;
   if (keyValueHeads % tensorParallel !== 0 && tensorParallel % keyValueHeads !== 0) return `${keyValueHeads} key-value heads neither divide by ${tensorParallel} nor into it`;
   return undefined;
@@ -86,30 +87,45 @@ function bestOf(choices: readonly ReplicaChoice[], shape: DeviceShape): ReplicaC
 }
 
 /** Every way to spread a replica, fewest servers first, then fewest GPUs. */
-function* sizes(shape: DeviceShape, mostServers: number): Generator<{ servers: number; gpusPerServer: number }> {
-  for (let gpusPerServer = 1; gpusPerServer <= shape.devicesPerServer; gpusPerServer++) yield { servers: 1, gpusPerServer };
-  const spanning = [];
-  for (let servers = 2; servers <= Math.min(mostServers, mostServersOfAReplica); servers++) {
-    for (let gpusPerServer = 1; gpusPerServer <= shape.devicesPerServer; gpusPerServer++) spanning.push({ servers, gpusPerServer });
+function sizes(shape: DeviceShape, mostServers: number): { servers: number; gpusPerServer: number }[] {
+  const all = [];
+  for (let servers = 1; servers <= Math.min(mostServers, mostServersOfAReplica); servers++) {
+    for (let gpusPerServer = 1; gpusPerServer <= shape.devicesPerServer; gpusPerServer++) all.push({ servers, gpusPerServer });
   }
-  yield* spanning.sort((a, b) => a.servers * a.gpusPerServer - b.servers * b.gpusPerServer || a.servers - b.servers);
+  return all.sort((a, b) => Number(a.servers > 1) - Number(b.servers > 1) || a.servers * a.gpusPerServer - b.servers * b.gpusPerServer || a.servers - b.servers);
 }
 
+/** Tensor parallelism as wide as NVLink reaches, pipeline stages for the rest: what every other split is a compromise on. */
+function isNatural({ tensorParallel, pipelineParallel, servers }: Split, { nvlinkDomain }: DeviceShape): boolean {
+  return tensorParallel === Math.min((tensorParallel * pipelineParallel) / servers, nvlinkDomain);
+}
+
+const gpusOf = ({ split }: ReplicaChoice): number => split.tensorParallel * split.pipelineParallel;
+
 /**
- * Spreads a replica over the fewest GPUs of one kind that hold it: one server where one is enough, tensor parallelism
- * inside one NVLink domain, pipeline stages between servers.
+ * Spreads a replica over GPUs of one kind: one server where one is enough, tensor parallelism as wide as NVLink reaches and
+ * pipeline stages beyond it, and of those the fewest GPUs that hold it. Other splits only where no such one does.
  * @param mostServers of this shape that a replica may span.
  * @returns undefined where it fits no way that is allowed; {@link closestChoice} says how much is missing.
  */
 export function chooseParallel(request: ReplicaRequest, shape: DeviceShape, mostServers: number): ReplicaChoice | undefined {
-  let tooSmall: ReplicaChoice | undefined;
+  const tooSmall: ReplicaChoice[] = [];
+  let compromise: ReplicaChoice | undefined;
+  const settled = (choice: ReplicaChoice): ReplicaChoice => {
+    const below = tooSmall.filter((each) => gpusOf(each) < gpusOf(choice)).sort((a, b) => gpusOf(b) - gpusOf(a))[0];
+    return { ...choice, sizing: { ...choice.sizing, reasons: splitReasons(request, shape, choice, below) } };
+  };
   for (const { servers, gpusPerServer } of sizes(shape, mostServers)) {
+    if (servers > 1 && compromise?.split.servers === 1) break;
     const choices = splitsOf(request, servers, gpusPerServer).filter((split) => splitFault(request, shape, split) === undefined).map((split) => toChoice(request, shape, split));
-    const best = bestOf(choices.filter(({ sizing }) => sizing.memory.marginBytes >= 0), shape);
-    if (best !== undefined) return { ...best, sizing: { ...best.sizing, reasons: splitReasons(request, shape, best, tooSmall) } };
-    tooSmall = bestOf(choices, shape) ?? tooSmall;
+    const fitting = choices.filter(({ sizing }) => sizing.memory.marginBytes >= 0);
+    const natural = fitting.find(({ split }) => isNatural(split, shape));
+    if (natural !== undefined) return settled(natural);
+    compromise ??= bestOf(fitting, shape);
+    const best = bestOf(choices, shape);
+    if (fitting.length === 0 && best !== undefined) tooSmall.push(best);
   }
-  return undefined;
+  return compromise === undefined ? undefined : settled(compromise);
 }
 
 /** The allowed split that comes nearest to fitting, and by how much it does not; undefined where no split is allowed. */

@@ -25,7 +25,7 @@ function attentionParameters(model: ModelFact, detail: ArchitectureDetail): numb
 
 /** Parameters of an architecture: all, and those that one token uses. Norms and biases are left out: below 0.1 %. */
 export function countParameters(model: ModelFact, detail: ArchitectureDetail): { total: number; active: number } {
-  const { task, layers, hiddenSize, experts, feedForwardSize } = model;
+  const { task, layers, hiddenSize, experts, feedForwardSize, expertFeedForwardSize = feedForwardSize } = model;
   const gated = task === "text-generation" ? 3 : 2;
   const embeddings = embeddingParameters(model);
   const attention = layers * attentionParameters(model, detail);
@@ -33,7 +33,7 @@ export function countParameters(model: ModelFact, detail: ArchitectureDetail): {
   const positions = task === "text-generation" ? 0 : model.contextTokens * hiddenSize;
   const outside = embeddings.input + embeddings.output + positions + attention;
   if (experts === undefined) return { total: outside + layers * dense, active: outside + layers * dense };
-  const one = gated * hiddenSize * feedForwardSize;
+  const one = gated * hiddenSize * expertFeedForwardSize;
   const router = hiddenSize * experts.total;
   const mixed = layers - Math.min(layers, detail.denseLayers);
   const common = outside + (layers - mixed) * dense + mixed * router;

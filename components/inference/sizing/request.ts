@@ -10,6 +10,8 @@ export interface ReplicaRequest {
   /** Requests answered at the same time. */
   concurrency: number;
   engine: EngineId;
+  /** Size of the checkpoint where it is known: weights are taken to be no smaller. @default - what is computed */
+  checkpointBytes?: number;
   /** As the engine's own flag means it. @default - the engine's own */
   memoryUtilization?: number;
   /** Stated by the user; the planner keeps to them. */

@@ -26,8 +26,8 @@ export function embeddingParameters(model: ModelFact): { input: number; output: 
 }
 
 /** Parameters of all experts. */
-function expertParameters({ experts, layers, hiddenSize, feedForwardSize }: ModelFact): number {
-  return experts === undefined ? 0 : layers * (experts.total + experts.shared) * 3 * hiddenSize * feedForwardSize;
+function expertParameters({ experts, layers, hiddenSize, feedForwardSize, expertFeedForwardSize }: ModelFact): number {
+  return experts === undefined ? 0 : layers * (experts.total + experts.shared) * 3 * hiddenSize * (expertFeedForwardSize ?? feedForwardSize);
 }
 
 interface WeightParts {
@@ -55,6 +55,16 @@ function weightParts(model: ModelFact, precision: Precision): WeightParts {
   };
 }
 
+/** MXFP4 kernels round the hidden size of experts up to this many values (fitted to the gpt-oss logs in `docs/sizing.md`). */
+const expertPadding = 256;
+
+/** What padding adds to the experts of an MXFP4 model in memory. */
+function paddingBytes(model: ModelFact, precision: Precision): number {
+  if (weightFormat(model, precision) !== "mxfp4") return 0;
+  const padded = ceilDivide(model.hiddenSize, expertPadding) * expertPadding;
+  return expertParameters(model) * mxfp4Bytes * (padded / model.hiddenSize - 1);
+}
+
 /** Bytes of all weights: the size of the checkpoint, but for what is not loaded for serving. */
 export function weightsBytes(model: ModelFact, precision: Precision): number {
   const { inputBytes, outputBytes, layersBytes } = weightParts(model, precision);
@@ -66,7 +76,8 @@ export function weightsBytes(model: ModelFact, precision: Precision): number {
  * first stage has the embedding, the last the output head. Heads that are fewer than the GPUs are copied.
  */
 export function weightsBytesPerGpu(model: ModelFact, precision: Precision, tensorParallel: number, pipelineParallel: number): number {
-  const { inputBytes, outputBytes, layersBytes, keyValueHeadBytes } = weightParts(model, precision);
+  const { inputBytes, outputBytes, layersBytes: unpaddedBytes, keyValueHeadBytes } = weightParts(model, precision);
+  const layersBytes = unpaddedBytes + paddingBytes(model, precision);
   const ends = pipelineParallel === 1 ? inputBytes + outputBytes : Math.max(inputBytes, outputBytes, model.tiedEmbeddings === true ? inputBytes : 0);
   const stageShare = ceilDivide(model.layers, pipelineParallel) / model.layers;
   const copied = copiesHeads(model, tensorParallel) ? keyValueHeadBytes * (1 - model.keyValueHeads / tensorParallel) : 0;
