@@ -3,20 +3,12 @@ import { planServer } from "../components/servers/plan";
 import { HostChecks } from "./host-checks";
 import { pullDrive, putDriveBack, type DriveFault } from "./faults";
 import { declareBlankCommand, occupyDrives, sumsOf, type OccupiedDrive } from "./occupied";
+import { changesOf, messagesOf, quiet, type EngineOutcome } from "./outcome";
 import { pause } from "./process";
 import { startRack, type Rack, type RackOptions } from "./rack";
 import type { EmulatedServer } from "./server";
 import { expectedTiers } from "./expectations";
 import { Checks, must, type Verdict } from "./verdict";
-
-/** What came out of one run of an engine. */
-export interface EngineOutcome {
-  ok: boolean;
-  /** Resources by operation, as Pulumi counts them: same, create, update, replace, delete. */
-  changes: Readonly<Partial<Record<string, number>>>;
-  /** What the run said: diagnostics and what the host scripts wrote. */
-  messages: readonly string[];
-}
 
 export interface DriftFinding {
   server: string;
@@ -100,18 +92,6 @@ export async function rehearseHosts(environment: Environment, options: HostRehea
     await rack.close();
   }
 }
-
-function messagesOf(outcome: EngineOutcome): string {
-  return outcome.messages.slice(-12).join("\n");
-}
-
-function changesOf(outcome: EngineOutcome): string {
-  const entries = Object.entries(outcome.changes).filter(([, count]) => (count ?? 0) > 0);
-  return entries.map(([operation, count]) => `${count ?? 0} ${operation}`).join(", ") || "nothing";
-}
-
-/** Operations that leave everything as it is. */
-const quiet = new Set(["same", "read", "refresh"]);
 
 async function refusesOccupiedDrives(checks: Checks, engine: HostEngine, machines: readonly Machine[], occupied: readonly OccupiedDrive[]): Promise<boolean> {
   const refused = await checks.make("up refuses drives that hold somebody's data", async () => {

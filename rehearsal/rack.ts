@@ -158,7 +158,6 @@ const leastDialTimeoutSeconds = 60;
 export function deriveEnvironment(environment: Environment, servers: readonly { name: string; port: number; hostKey: string }[], mirrorUrl: string): Environment {
   const { bastion: _bastion, ...ssh } = environment.ssh;
   const { objectStore: _objectStore, ...site } = environment.site;
-  const here = new Set(servers.map((server) => server.name));
   const derived = servers.flatMap(({ name, port, hostKey }) => {
     const server = environment.servers[name];
     return server === undefined ? [] : [[name, { ...server, address: "127.0.0.1", port, hostKey }] as const];
@@ -169,13 +168,10 @@ export function deriveEnvironment(environment: Environment, servers: readonly { 
     ssh: { ...ssh, dialTimeoutSeconds: Math.max(ssh.dialTimeoutSeconds, leastDialTimeoutSeconds) },
     software: { ...environment.software, os: "debian-12" },
     servers: Object.fromEntries(derived),
-    cluster: { ...environment.cluster, controlPlane: environment.cluster.controlPlane.filter((name) => here.has(name)) },
-    training: Object.fromEntries(
-      Object.entries(environment.training).flatMap(([name, job]) => {
-        const left = job.servers.filter((server) => here.has(server));
-        return left.length === 0 ? [] : [[name, { ...job, servers: left }] as const];
-      }),
-    ),
+    // What runs on the servers once they are hosts is rehearsed on a control plane.
+    cluster: { ...environment.cluster, distribution: "none", controlPlane: [] },
+    services: {},
+    training: {},
   };
 }
 

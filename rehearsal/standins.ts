@@ -123,7 +123,7 @@ export function gpuFileText(server: Pick<Server, "gpus">): string {
 }
 
 /** The stand-ins of every host rehearsal. */
-export function hostStandIns({ site, software, ssh }: Environment): StandIn[] {
+export function hostStandIns({ site, software, ssh, cluster }: Environment): StandIn[] {
   return [
     { what: "QEMU in software emulation, 2 cores and 1 GiB each", standsInFor: "the servers; their CPUs, memory, PCIe lanes and speeds are not shown" },
     { what: "sparse files of 128 to 640 MiB behind emulated NVMe, AHCI and rotating drives", standsInFor: "the drives; ids, kinds and count are the environment's" },
@@ -132,6 +132,7 @@ export function hostStandIns({ site, software, ssh }: Environment): StandIn[] {
     { what: "the image's initramfs with the server's mdadm.conf, modprobe and udev settings laid over it", standsInFor: "a complete mkinitramfs, which takes minutes in software emulation" },
     { what: "a signed apt mirror of empty packages with the real names and versions, given as site.mirror.apt", standsInFor: `NVIDIA's driver branch ${software.driver.branch}, fabric manager, container toolkit and CUDA toolkit, and the compilers and libraries of the base environment` },
     { what: "scripts", standsInFor: "nvidia-smi, nvidia-ctk, nvcc, the persistence daemon and the fabric manager: nvidia-smi answers with the environment's GPUs; no GPU and no kernel module of NVIDIA is there" },
+    ...(cluster.distribution === "k3s" ? [{ what: "nothing", standsInFor: "k3s on the emulated servers" }] : []),
     ...(site.objectStore === undefined ? [] : [{ what: "nothing", standsInFor: "the object store: it is left out of the rehearsal" }]),
     ...(ssh.bastion === undefined ? [] : [{ what: "nothing", standsInFor: "the bastion: the servers are reached directly" }]),
   ];

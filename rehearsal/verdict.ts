@@ -66,3 +66,18 @@ export class Checks {
     return this.list.length > 0 && this.list.every((check) => check.ok);
   }
 }
+
+/** One verdict of several rehearsals of the same environment. Good where all are. */
+export function joinVerdicts(verdicts: readonly Verdict[]): Verdict {
+  const standIns = verdicts.flatMap((verdict) => verdict.standIns);
+  return {
+    environment: verdicts[0]?.environment ?? "",
+    ok: verdicts.length > 0 && verdicts.every(({ ok }) => ok),
+    servers: [...new Set(verdicts.flatMap(({ servers }) => servers))],
+    leftOut: [...new Set(verdicts.flatMap(({ leftOut }) => leftOut))],
+    checks: verdicts.flatMap(({ checks }) => checks),
+    notMade: verdicts.flatMap(({ notMade }) => notMade),
+    standIns: standIns.filter(({ what, standsInFor }, index) => standIns.findIndex((other) => other.what === what && other.standsInFor === standsInFor) === index),
+    seconds: verdicts.reduce((sum, { seconds }) => sum + seconds, 0),
+  };
+}

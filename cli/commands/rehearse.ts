@@ -1,30 +1,27 @@
-import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import * as path from "node:path";
-import { SECRETS } from "../../components/environment";
-import { destroy, up } from "../../engine";
-import type { EngineResult } from "../../engine";
+import { rehearseCluster } from "../../rehearsal/cluster";
 import { rehearseHosts } from "../../rehearsal/hosts";
-import type { EngineOutcome, HostEngine } from "../../rehearsal/hosts";
 import { RehearsalError } from "../../rehearsal/process";
-import type { Rack } from "../../rehearsal/rack";
-import { urnsIn } from "../embedded-state";
+import { joinVerdicts, type Verdict } from "../../rehearsal/verdict";
 import { CliError, exitCodes } from "../exit";
 import type { ExitCode } from "../exit";
-import { checkHosts } from "../hosts";
-import type { HostReport } from "../hosts";
 import { interruptible } from "../interrupt";
-import { urnsToMend } from "../mend";
-import { engineOptions } from "../plan-environment";
 import { loadEnvironment, projectRoot } from "../project";
-import type { LoadedEnvironment } from "../project";
+import { clusterEngine, hostEngine } from "../rehearsal-engines";
 import { renderVerdict } from "../render/verdict";
-import type { Progress, Terminal } from "../terminal";
+import type { Terminal } from "../terminal";
 
-/** `rackwright rehearse --hosts`: 0 the verdict is good, 1 it is not, 2 bad input, 3 what it needs could not be had. */
-export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; json?: boolean }): Promise<ExitCode> {
-  if (options.hosts !== true) throw new CliError("say what to rehearse: --hosts is what there is today. Example: rackwright rehearse dev-test --hosts", exitCodes.badInput);
+/** `rackwright rehearse`: 0 the verdict is good, 1 it is not, 2 bad input, 3 what it needs could not be had. */
+export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; cluster?: boolean; json?: boolean }): Promise<ExitCode> {
   const loaded = loadEnvironment(name);
+  const { environment } = loaded;
+  const hasCluster = environment.cluster.distribution !== "none";
+  if (options.cluster === true && !hasCluster) throw new CliError(`stacks/Pulumi.${name}.yaml: cluster.distribution is none, so there is no cluster to rehearse. Say k3s or existing there, or rehearse --hosts.`, exitCodes.badInput);
+  const chosen = options.hosts === true || options.cluster === true;
+  const hosts = options.hosts === true || !chosen;
+  const cluster = options.cluster === true || (!chosen && hasCluster);
+
   const workDir = path.join(projectRoot, ".rackwright");
   mkdirSync(workDir, { recursive: true });
   const stateDir = mkdtempSync(path.join(workDir, "rehearsal-state-"));
@@ -34,15 +31,14 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
     terminal.err(`${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s  ${line}\n`);
   };
   try {
-    const verdict = await interruptible(terminal, (signal) =>
-      rehearseHosts(loaded.environment, {
-        name,
-        workDir,
-        onProgress: say,
-        signal,
-        engine: (rack) => Promise.resolve(engineFor(loaded, rack, path.join(stateDir, "state.json"), terminal.progress)),
-      }),
-    );
+    const verdict = await interruptible(terminal, async (signal) => {
+      const common = { name, workDir, onProgress: say, signal };
+      const verdicts: Verdict[] = [];
+      // The cluster first: it takes seconds, and what it finds need not wait for servers to boot.
+      if (cluster) verdicts.push(await rehearseCluster(environment, { ...common, engine: (plane) => clusterEngine(loaded, plane, path.join(stateDir, "cluster.json"), signal) }));
+      if (hosts) verdicts.push(await rehearseHosts(environment, { ...common, engine: (rack) => Promise.resolve(hostEngine(loaded, rack, path.join(stateDir, "hosts.json"), terminal.progress)) }));
+      return joinVerdicts(verdicts);
+    });
     terminal.out(options.json === true ? `${JSON.stringify(verdict, null, 2)}\n` : renderVerdict(verdict, terminal.style));
     return verdict.ok ? exitCodes.well : exitCodes.finding;
   } catch (error) {
@@ -51,36 +47,4 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
   } finally {
     rmSync(stateDir, { recursive: true, force: true });
   }
-}
-
-/** The embedded engine on the rack's environment, with a state and a passphrase that live as long as the rehearsal. */
-function engineFor(loaded: LoadedEnvironment, rack: Pick<Rack, "environment" | "privateKey">, stateFile: string, progress: Progress): HostEngine {
-  const emulated: LoadedEnvironment = {
-    ...loaded,
-    environment: rack.environment,
-    config: { "rackwright:environment": JSON.stringify(rack.environment) },
-    secureKeys: [],
-  };
-  const secrets = { [SECRETS.sshPrivateKey]: rack.privateKey };
-  const common = { ...engineOptions(emulated, { secrets, passphrase: randomBytes(24).toString("base64") }), stateFile };
-  let report: HostReport = { checks: [], unreachable: [] };
-  return {
-    up: async ({ mend }) => {
-      const chosen = report.checks.filter(({ step }) => mend.includes(step));
-      return outcome(await up({ ...common, replace: urnsToMend(loaded.name, chosen, urnsIn(stateFile)) }));
-    },
-    drift: async () => {
-      report = await checkHosts(rack.environment, rack.privateKey, progress);
-      progress.done();
-      return [
-        ...report.unreachable.map(({ server, reason }) => ({ server, step: server, id: "unreachable", message: reason, mendable: false })),
-        ...report.checks.flatMap(({ server, step, findings }) => findings.map((finding) => ({ server, step, ...finding }))),
-      ];
-    },
-    destroy: async () => outcome(await destroy(common)),
-  };
-}
-
-function outcome(result: EngineResult): EngineOutcome {
-  return { ok: result.ok, changes: result.changes, messages: result.diagnostics.map(({ message }) => message.trim()) };
 }

@@ -73,10 +73,14 @@ describe("the environment as up sees it", () => {
   });
 
   it("names nothing that is not emulated", () => {
-    expect(derived.cluster.controlPlane).toEqual(["gpu-01"]);
-    expect(derived.training).toEqual({ both: { ...environment.training["both"], servers: ["gpu-01"] } });
     expect(derived.ssh.bastion).toBeUndefined();
     expect(derived.site.objectStore).toBeUndefined();
+  });
+
+  it("ends where the hosts end: no cluster is made of them", () => {
+    expect(derived.cluster).toEqual({ ...environment.cluster, distribution: "none", controlPlane: [] });
+    expect(derived.services).toEqual({});
+    expect(derived.training).toEqual({});
   });
 
   it("gives a slow machine time to answer, and more where the environment does", () => {
