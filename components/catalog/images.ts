@@ -14,6 +14,7 @@ const { vllm, triton, sglang, deepspeed, colossalai, pytorch } = engineRequireme
 const tensorrtLlm = engineRequirements["tensorrt-llm"];
 const tritonRelease = "26.07";
 const release = `facts 5: release ${tritonRelease} is ${triton.version}`;
+const operatorRelease = "GPU Operator v26.7.0, deployments/gpu-operator/values.yaml";
 const siteBuilt = "no image is published at this version; docs/engines.md has the Dockerfile";
 
 /** Every image that runs in a cluster, in one table: all that a site's registry must hold. */
@@ -30,6 +31,12 @@ export const images = {
   "pytorch": { registry: "site", repository: "rackwright/pytorch", tag: pytorch.version, source: siteBuilt },
   "rclone": { registry: "docker.io", repository: "rclone/rclone", tag: "1.75.1", source: "general knowledge (the project's image, on Alpine; its tag is the version, which the Go module proxy has)" },
   "vllm-npu": { registry: "site", repository: "rackwright/vllm-npu", tag: vllm.version, source: "vLLM with the NPU vendor's plug-in; docs/engines.md" },
+  "leader-worker-set": { registry: "registry.k8s.io", repository: "lws/lws", tag: "v0.9.0", source: "the project's release image; its tag is the version, which the Go module proxy has" },
+  "nvidia-device-plugin": { registry: "nvcr.io", repository: "nvidia/k8s-device-plugin", tag: "v0.20.0", source: operatorRelease },
+  "gpu-operator": { registry: "nvcr.io", repository: "nvidia/gpu-operator", tag: "v26.7.0", source: operatorRelease },
+  "mig-manager": { registry: "nvcr.io", repository: "nvidia/cloud-native/k8s-mig-manager", tag: "v0.15.0", source: operatorRelease },
+  "driver-manager": { registry: "nvcr.io", repository: "nvidia/cloud-native/k8s-driver-manager", tag: "v0.12.0", source: operatorRelease },
+  "rdma-device-plugin": { registry: "ghcr.io", repository: "mellanox/k8s-rdma-shared-dev-plugin", tag: "v1.5.3", source: "k8s-rdma-shared-dev-plugin v1.5.3, deployment/k8s/base/daemonset.yaml" },
 } as const satisfies Record<string, ImageFact>;
 
 export type ImageId = keyof typeof images;

@@ -29,15 +29,14 @@ export class Cluster extends pulumi.ComponentResource {
   /** What objects in the cluster's namespaces depend on. */
   readonly ready: pulumi.Resource[];
 
-  /** @throws RunError that names every missing secret, outside of previews. */
+  /** @throws RunError for a secret that is missing, outside of previews; `missingSecrets` names all of them before. */
   constructor(name: string, args: ClusterArgs, options?: pulumi.ComponentResourceOptions) {
     const { environment, plan, credentials, servers } = args;
     const spec = { name, ...environment.cluster };
     super("rackwright:cluster:Cluster", name, spec, options);
-    requireSecrets(environment, credentials);
     const { objects, nodes } = planCluster(environment, plan);
     const k3s = environment.cluster.distribution === "k3s" ? k3sCluster(this, { environment, credentials, servers }) : undefined;
-    const kubeconfig = k3s?.kubeconfig ?? credentials.kubeconfig ?? notYetKnown();
+    const kubeconfig = k3s?.kubeconfig ?? credentials.kubeconfig ?? notYetKnown("kubeconfig");
     this.provider = new (kubernetes().Provider)("cluster", { kubeconfig: pulumi.secret(kubeconfig), enableServerSideApply: true }, { parent: this });
 
     const common = { parent: this, provider: this.provider };
@@ -65,27 +64,15 @@ function stageOf({ apiVersion, kind, metadata }: KubernetesObject): Stage {
   return metadata.namespace === undefined ? "whole cluster" : "in namespaces";
 }
 
-/** A value that no preview has: whatever depends on it is planned from its inputs, and nothing is contacted. */
-function notYetKnown(): pulumi.Output<string> {
+/** A secret that a preview has no need of: what depends on it is planned from its inputs, and nothing is contacted. */
+function notYetKnown(key: keyof Credentials): pulumi.Output<string> {
+  if (!pulumi.runtime.isDryRun()) throw new pulumi.RunError(`rackwright:${key} is missing: set it with ./rackwright secret ${pulumi.getStack()} ${key}, or pulumi config set --secret --stack ${pulumi.getStack()} rackwright:${key}`);
   return pulumi.output(unknown as unknown as string);
-}
-
-function requireSecrets({ cluster, services }: Environment, credentials: Credentials): void {
-  if (pulumi.runtime.isDryRun()) return;
-  const stack = pulumi.getStack();
-  const missing = [
-    ...(cluster.distribution === "existing" && credentials.kubeconfig === undefined ? [{ key: "kubeconfig", what: "access to the cluster that exists", from: " < KUBECONFIG_FILE" }] : []),
-    ...(Object.keys(services).length > 0 && credentials.inferenceApiKey === undefined ? [{ key: "inferenceApiKey", what: "the key that clients of the services send", from: "" }] : []),
-  ];
-  if (missing.length === 0) return;
-  throw new pulumi.RunError(
-    missing.map(({ key, what, from }) => `rackwright:${key} is missing, ${what}: pulumi config set --secret --stack ${stack} rackwright:${key}${from}, or ./rackwright secret ${stack} ${key}${from}`).join("\n"),
-  );
 }
 
 function apiKey({ inferenceApiKey }: Credentials, options: { parent: Cluster; provider: Kubernetes.Provider; dependsOn: pulumi.Resource[] }): pulumi.CustomResource {
   const { parent, provider, dependsOn } = options;
-  const key = pulumi.secret(inferenceApiKey ?? notYetKnown()).apply((text) => Buffer.from(text).toString("base64"));
+  const key = pulumi.secret(inferenceApiKey ?? notYetKnown("inferenceApiKey")).apply((text) => Buffer.from(text).toString("base64"));
   const { Secret } = kubernetes().core.v1;
   return new Secret(`secret-${namespaces.inference}-${inferenceApiKeySecret}`, { metadata: { name: inferenceApiKeySecret, namespace: namespaces.inference }, type: "Opaque", data: { key } }, { parent, provider, dependsOn });
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { clusterImage } from "../catalog/kubernetes";
+import { image } from "../catalog/images";
 import type { Finding } from "../environment/problems";
 import type { Environment } from "../environment/schema";
 import type { WorkloadPlan } from "../inference/plan-types";
@@ -60,7 +60,7 @@ export function devicePluginObjects(environment: Environment): KubernetesObject[
             containers: [
               {
                 name: "device-plugin",
-                image: clusterImage("nvidia-device-plugin", environment),
+                image: image("nvidia-device-plugin", environment),
                 command: ["nvidia-device-plugin"],
                 env: [
                   { name: "CONFIG_FILE", value: "/config/config.yaml" },

@@ -1,4 +1,4 @@
-import { clusterImage, clusterImageRepository, clusterImages, type ClusterImageId } from "../catalog/kubernetes";
+import { image, type ImageId } from "../catalog/images";
 import type { Environment } from "../environment/schema";
 import { configHash, devicePluginConfig, usesMig } from "./device-plugin";
 import { gpuRuntimeClass, namespaces } from "./names";
@@ -10,10 +10,9 @@ const namespace = namespaces.accelerators;
 const pluginConfigMap = "nvidia-device-plugin";
 
 /** Repository, image and version, as the operator wants them apart. */
-function operand(id: ClusterImageId, environment: Environment): Record<string, unknown> {
-  const whole = clusterImageRepository(id, environment);
-  const slash = whole.lastIndexOf("/");
-  return { repository: whole.slice(0, slash), image: whole.slice(slash + 1), version: clusterImages[id].tag, imagePullPolicy: "IfNotPresent" };
+function operand(id: ImageId, environment: Environment): Record<string, unknown> {
+  const [, repository = "", name = "", version = ""] = /^(.*)\/([^/]+):([^:]+)$/.exec(image(id, environment)) ?? [];
+  return { repository, image: name, version, imagePullPolicy: "IfNotPresent" };
 }
 
 /**
@@ -69,14 +68,14 @@ function deployment(environment: Environment, config: string): KubernetesObject 
           containers: [
             {
               name,
-              image: clusterImage("gpu-operator", environment),
+              image: image("gpu-operator", environment),
               command: ["gpu-operator"],
               args: ["--leader-elect", "--zap-time-encoding=epoch", "--zap-log-level=info"],
               env: [
                 { name: "WATCH_NAMESPACE", value: "" },
                 { name: "OPERATOR_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
-                { name: "DRIVER_MANAGER_IMAGE", value: clusterImage("driver-manager", environment) },
-                { name: "VALIDATOR_IMAGE", value: clusterImage("gpu-operator", environment) },
+                { name: "DRIVER_MANAGER_IMAGE", value: image("driver-manager", environment) },
+                { name: "VALIDATOR_IMAGE", value: image("gpu-operator", environment) },
               ],
               ports: [{ name: "metrics", containerPort: 8080 }],
               livenessProbe: { httpGet: { path: "/healthz", port: 8081 }, initialDelaySeconds: 15, periodSeconds: 20 },

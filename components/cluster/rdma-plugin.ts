@@ -1,4 +1,4 @@
-import { clusterImage } from "../catalog/kubernetes";
+import { image } from "../catalog/images";
 import type { Environment } from "../environment/schema";
 import { configHash } from "./device-plugin";
 import { namespaces, rdmaResource } from "./names";
@@ -52,7 +52,7 @@ export function rdmaPluginObjects(environment: Environment): KubernetesObject[] 
             containers: [
               {
                 name: "device-plugin",
-                image: clusterImage("rdma-device-plugin", environment),
+                image: image("rdma-device-plugin", environment),
                 resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "256Mi" } },
                 securityContext: { privileged: true },
                 volumeMounts: [

@@ -75,7 +75,7 @@ describe.skipIf(!hasNamespaces())("k3s.sh", () => {
   it("takes images of every registry that is used from the site's one, below its folder", async () => {
     await apply(first());
     const { mirrors } = parse(host.read(registries)) as { mirrors: Record<string, unknown> };
-    expect(Object.keys(mirrors)).toEqual(["docker.io", "ghcr.io", "nvcr.io", "quay.io", "registry.k8s.io"]);
+    expect(Object.keys(mirrors)).toEqual(["docker.io", "ghcr.io", "nvcr.io", "public.ecr.aws", "quay.io", "registry.k8s.io"]);
     for (const entry of Object.values(mirrors)) expect(entry).toEqual({ endpoint: ["https://registry.site.example:5000"], rewrite: { "^(.*)$": "copies/$1" } });
   });
 
@@ -107,6 +107,18 @@ describe.skipIf(!hasNamespaces())("k3s.sh", () => {
     expect((await apply(first())).code).toBe(0);
     expect(documentOf(await check(first()))).toMatchObject({ ok: true });
     expect(calls("restart")).toHaveLength(2);
+  });
+
+  it("is started anew where it began before NVIDIA's container runtime was there", async () => {
+    await apply(first());
+    host.write("/stubs/nvidia-container-runtime", "#!/bin/sh\n", 0o755);
+    expect(documentOf(await check(first()))).toMatchObject({ ok: true });
+    host.write("/var/lib/rancher/k3s/agent/etc/containerd/config.toml", "version = 3\n");
+    expect(ids(await check(first()))).toEqual(["k3s-runtime"]);
+    await apply(first());
+    expect(calls("restart")).toHaveLength(2);
+    host.write("/var/lib/rancher/k3s/agent/etc/containerd/config.toml", 'BinaryName = "/usr/bin/nvidia-container-runtime"\n');
+    expect(documentOf(await check(first()))).toMatchObject({ ok: true });
   });
 
   it("brings a newer release in the place of an older one", async () => {

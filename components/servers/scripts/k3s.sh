@@ -41,6 +41,7 @@ readonly DATA=/var/lib/rancher/k3s
 readonly IMAGES=$DATA/agent/images/k3s-airgap-images-amd64.tar.zst
 readonly CONFIG=/etc/rancher/k3s/config.yaml
 readonly REGISTRIES=/etc/rancher/k3s/registries.yaml
+readonly CONTAINERD=$DATA/agent/etc/containerd/config.toml
 readonly TOKEN=/etc/rackwright/k3s-token
 readonly UNITS=/etc/systemd/system
 readonly SUMS=$STATE_FOLDER/k3s.sha256
@@ -108,7 +109,7 @@ wanted_registries() {
   local registry host=${IMAGE_MIRROR%%/*} folder=''
   [[ $IMAGE_MIRROR != */* ]] || folder=${IMAGE_MIRROR#*/}
   printf '%s\nmirrors:' "$MARK"
-  for registry in docker.io ghcr.io nvcr.io quay.io registry.k8s.io; do
+  for registry in docker.io ghcr.io nvcr.io public.ecr.aws quay.io registry.k8s.io; do
     printf '\n  "%s":\n    endpoint:\n      - "https://%s"' "$registry" "$host"
     # shellcheck disable=SC2016 # containerd's own reference to what the pattern found
     [[ -z $folder ]] || printf '\n    rewrite:\n      "^(.*)$": "%s/$1"' "$folder"
@@ -240,6 +241,9 @@ find_blockers() {
 
 # ---------------------------------------------------------------- the two verbs
 
+# lacks_runtime: whether k3s started before NVIDIA's container runtime was there, which it looks for at its start.
+lacks_runtime() { have nvidia-container-runtime && [[ -f $CONTAINERD ]] && ! grep -q nvidia-container-runtime "$CONTAINERD"; }
+
 mode_of() { stat -c '%a %U' "$1" 2>/dev/null || true; }
 
 diagnose() {
@@ -269,6 +273,7 @@ diagnose() {
     fi
   fi
   expect_file "$(unit_file)" "$(wanted_unit)" k3s-unit
+  ! lacks_runtime || finding k3s-runtime "k3s was started before NVIDIA's container runtime was installed, and does not use it" true
   systemctl is-enabled --quiet "$(service)" 2>/dev/null || finding k3s-disabled "$(service) does not start with the server" true
   systemctl is-active --quiet "$(service)" 2>/dev/null || finding k3s-stopped "$(service) does not run" true
 }
@@ -334,7 +339,7 @@ apply() {
     run systemctl enable "$(service)"
     changed "enabled $(service)"
   }
-  if [[ $RESTART == yes ]] || ! systemctl is-active --quiet "$(service)"; then
+  if [[ $RESTART == yes ]] || lacks_runtime || ! systemctl is-active --quiet "$(service)"; then
     run systemctl restart --no-block "$(service)"
     await_ready
     changed "started $(service)"
