@@ -65,6 +65,8 @@ function basePackages(environment: Environment, server: Server): PlannedPackage[
     ...(tiers.length > 0 ? free("xfsprogs") : []),
     ...(Object.values(server.drives).some((drive) => drive.kind === "nvme") ? free("nvme-cli") : []),
     ...(usesObjectStore(environment, server) ? free("rclone") : []),
+    // The kubelet mounts the model store with the host's own mount.nfs.
+    ...(environment.site.modelStore?.kind === "nfs" ? free("nfs-common") : []),
     ...(rdma === "none" ? [] : free("rdma-core", "ibverbs-utils", "perftest")),
     ...(rdma === "infiniband" ? free("infiniband-diags") : []),
     // Guide 3.1. Python 3.10 is Ubuntu 22.04's own; Debian 12 has 3.11.
