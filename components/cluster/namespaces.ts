@@ -14,11 +14,6 @@ function namespace(name: Namespace): KubernetesObject {
   return { apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { [labels.managedBy]: "rackwright", ...(Object.fromEntries(modes) as Record<string, string>) } } };
 }
 
-/** Kubernetes makes an account of this name in each namespace; this one gives its pods no token. */
-function defaultAccount(name: Namespace): KubernetesObject {
-  return { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: name }, automountServiceAccountToken: false };
-}
-
 function defaultDeny(name: Namespace): KubernetesObject {
   return {
     apiVersion: "networking.k8s.io/v1",
@@ -50,5 +45,5 @@ function openDns(name: Namespace): KubernetesObject {
 /** Namespaces, closed but for DNS. Each component adds a policy for what it opens. */
 export function namespaceObjects(): KubernetesObject[] {
   const all = Object.values(namespaces);
-  return [...all.map(namespace), ...all.flatMap((name) => [defaultAccount(name), defaultDeny(name), openDns(name)])];
+  return [...all.map(namespace), ...all.flatMap((name) => [defaultDeny(name), openDns(name)])];
 }
