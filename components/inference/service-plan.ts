@@ -1,8 +1,11 @@
 import { labels, namespaces } from "../cluster/names";
 import type { KubernetesObject } from "../cluster/object";
 import type { Environment } from "../environment/schema";
+import type { Finding } from "../environment/problems";
 import type { EngineProgram } from "./engines/engine";
+import { serviceFindings } from "./engines/findings";
 import { commonLabels, componentLabel, enginePod, workloadSelector, type EnginePod } from "./engines/pod";
+import { multiServerFindings, planMultiServerReplica } from "./multi-server";
 import type { ServicePlan, Workload } from "./plan-types";
 
 /** Pods with this label, in any namespace, may send requests to inference services. */
@@ -20,20 +23,30 @@ interface Planned {
   pod: EnginePod;
 }
 
-/** Everything that one inference service needs in a cluster, in the order in which it is made. Pure; no secrets. */
+/**
+ * Everything that one inference service needs in a cluster, in the order in which it is made. Pure; no secrets. Its Secret
+ * `inference-api-key` and the claims of its servers' model folders are made elsewhere.
+ */
 export function planInferenceService(environment: Environment, service: ServicePlan): KubernetesObject[] {
+  const [any] = service.workloads;
+  if (any === undefined) return [];
+  const { program } = enginePod({ environment, service, workload: any });
   const planned = service.workloads.filter(({ servers }) => servers.length === 1).map((workload): Planned => ({ workload, pod: enginePod({ environment, service, workload }) }));
-  const [first] = planned;
-  if (first === undefined) return [];
   return [
     serviceAccount(service),
     ...planned.flatMap(({ pod }) => (pod.configMap === undefined ? [] : [pod.configMap])),
     ...planned.map((entry) => deployment(service, entry)),
-    clusterService(service, first.pod.program),
-    ...ingress(environment, service, first.pod.program),
+    ...service.workloads.filter(({ servers }) => servers.length > 1).flatMap((workload) => planMultiServerReplica(environment, service, workload)),
+    clusterService(service, program),
+    ...ingress(environment, service, program),
     disruptionBudget(service),
-    networkPolicy(service, first.pod.program),
+    networkPolicy(service, program),
   ];
+}
+
+/** What the service's engine cannot do of what the environment asks. Empty in a plan that is carried out. */
+export function inferenceFindings(environment: Environment, service: ServicePlan): Finding[] {
+  return [...serviceFindings(environment, service), ...multiServerFindings(environment, service)];
 }
 
 function named(service: ServicePlan, apiVersion: string, kind: string, fields: Record<string, unknown>): KubernetesObject {

@@ -4,7 +4,7 @@ import type { KubernetesObject } from "../../components/cluster/object";
 import { hotTierReadGBps, loadSeconds } from "../../components/inference/engines/load-time";
 import { enginePod, sharedMemoryGiB } from "../../components/inference/engines/pod";
 import { planWorkloads } from "../../components/inference/placement";
-import { inferenceNotes, planInferenceService } from "../../components/inference/service-plan";
+import { inferenceFindings, inferenceNotes, planInferenceService } from "../../components/inference/service-plan";
 import { containerOf, options, variablesOf, type Container } from "./engines/container";
 import { arbitraryPlan, planOf, stackEnvironments, twoServers, workloadOf } from "./engines/plans";
 
@@ -262,6 +262,27 @@ describe("one service", () => {
     const map = one(made, "ConfigMap") as unknown as { metadata: { name: string }; data: Record<string, string> };
     expect(Object.keys(map.data)).toEqual(["repository.camera.config.pbtxt"]);
     expect(templateOf(one(made, "Deployment")).spec.volumes).toContainEqual({ name: "files", configMap: { name: map.metadata.name } });
+  });
+});
+
+describe("a replica that spans servers", () => {
+  const workload = workloadOf("big", { servers: ["gpu-0001", "gpu-0002"], devicesPerPod: 4 }, { tensorParallel: 4, pipelineParallel: 2 });
+  const objects = planInferenceService(environment, planOf("big", "vllm", { model: "llama-3.1-405b", precision: "int4" }, [workload]));
+
+  it("is one LeaderWorkerSet instead of a Deployment, whose pods may talk to each other and whose leader alone is the service", () => {
+    expect(ofKind(objects, "Deployment")).toEqual([]);
+    const { leaderWorkerTemplate } = one(objects, "LeaderWorkerSet").spec as { leaderWorkerTemplate: { size: number; leaderTemplate: Template; workerTemplate: Template } };
+    expect(leaderWorkerTemplate.size).toBe(2);
+    const { selector } = one(objects, "Service").spec as { selector: Record<string, string> };
+    const selected = ({ metadata }: Template): boolean => Object.entries(selector).every(([label, value]) => metadata.labels[label] === value);
+    expect([selected(leaderWorkerTemplate.leaderTemplate), selected(leaderWorkerTemplate.workerTemplate)]).toEqual([true, false]);
+    const peers = { podSelector: { matchLabels: { "rackwright.dev/service": "big" } } };
+    expect(one(objects, "NetworkPolicy").spec).toMatchObject({ ingress: expect.arrayContaining([{ from: [peers] }]) as unknown, egress: [{ to: [peers] }] });
+  });
+
+  it("is refused with an engine that cannot", () => {
+    const findings = inferenceFindings(environment, planOf("big", "pytorch", { model: "llama-3.1-405b" }, [workload]));
+    expect(findings.map(({ keys }) => keys.join("."))).toContain("services.big.engine");
   });
 });
 

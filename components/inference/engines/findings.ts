@@ -73,7 +73,6 @@ function libraryFaults({ engine, spec, model, workloads }: ServicePlan): Fault[]
     ...(engine !== "pytorch" && workloads.some(({ accelerator }) => accelerator === "cpu") ? [{ key: "accelerators", message: `has cpu, but ${engine} needs GPUs`, fix: "Leave cpu out, or write engine: pytorch." }] : []),
     ...(engine === "pytorch" && most(({ sizing }) => sizing.tensorParallel) > 1 ? [{ key: "tensorParallel", message: "is more than PyTorch alone does", value: most(({ sizing }) => sizing.tensorParallel), allowed: "1", fix: serves }] : []),
     ...(most(({ sizing }) => sizing.pipelineParallel) > 1 ? [{ key: "pipelineParallel", message: `is more than ${engine} does`, value: most(({ sizing }) => sizing.pipelineParallel), allowed: "1", fix: serves }] : []),
-    ...(most(({ servers }) => servers.length) > 1 ? [{ key: "engine", message: "serves from one server only", value: engine, fix: serves }] : []),
     ...(spec.kvCachePrecision === "fp8" ? [{ key: "kvCachePrecision", message: `is one that ${engine} does not have`, value: "fp8", allowed: "auto", fix: serves }] : []),
   ];
 }

@@ -29,7 +29,6 @@ describe("what an engine cannot do is said with what to do", () => {
     ["a CPU for DeepSpeed", "deepspeed", {}, workloadOf("a", { accelerator: "cpu", devicesPerPod: 0 }), /deepspeed needs GPUs/],
     ["a model split by PyTorch alone", "pytorch", {}, workloadOf("a", {}, { tensorParallel: 4 }), /services\.a\.tensorParallel is more than PyTorch alone does, got 4; allowed: 1/],
     ["stages by DeepSpeed", "deepspeed", {}, workloadOf("a", {}, { pipelineParallel: 2 }), /services\.a\.pipelineParallel is more than deepspeed does/],
-    ["several servers by PyTorch", "pytorch", {}, workloadOf("a", { servers: ["gpu-0001", "gpu-0002"] }), /serves from one server only/],
     ["an FP8 cache by ColossalAI", "colossalai", { kvCachePrecision: "fp8" }, undefined, /services\.a\.kvCachePrecision is one that colossalai does not have/],
     ["INT4 made while loading", "vllm", { precision: "int4", weights: { sizeGB: 15.2 } }, undefined, /cannot be made by vllm while it loads.*allowed: fp8, int8/],
     ["INT8 made by SGLang while loading", "sglang", { precision: "int8", weights: { sizeGB: 15.2 } }, undefined, /cannot be made by sglang while it loads.*allowed: fp8/],
