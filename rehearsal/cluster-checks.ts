@@ -121,10 +121,10 @@ export class ClusterChecks {
     return Object.values(namespaces).join(", ");
   }
 
-  /** Labels and taints of all nodes, to compare. */
+  /** Labels and taints of all nodes, to compare; not those that Kubernetes copies from others. */
   async nodes(): Promise<string> {
     const items = (await this.plane.call<List<Node>>("GET", "/api/v1/nodes"))?.items ?? [];
-    return JSON.stringify(items.map(({ metadata, spec }) => ({ name: metadata.name, labels: Object.entries(metadata.labels ?? {}).sort(), taints: (spec?.taints ?? []).map(({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`).sort() })).sort((a, b) => (a.name < b.name ? -1 : 1)));
+    return JSON.stringify(items.map(({ metadata, spec }) => ({ name: metadata.name, labels: Object.entries(metadata.labels ?? {}).filter(([key]) => !key.startsWith("beta.kubernetes.io/")).sort(), taints: (spec?.taints ?? []).map(({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`).sort() })).sort((a, b) => (a.name < b.name ? -1 : 1)));
   }
 
   /** None of the objects is there any more, and no pod, and nodes are as they were. */

@@ -5,6 +5,8 @@ missing=
 for pair in shellcheck:shellcheck sshd:openssh-server ssh-keygen:openssh-client dpkg-deb:dpkg gpg:gpg gpg-agent:gpg-agent mkfs.ext4:e2fsprogs rclone:rclone busybox:busybox; do
   PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
+# Go builds the control plane. Any version will do: an old one fetches a newer one, which is a module like any other.
+if ! PATH=$PATH:/usr/local/go/bin:/usr/lib/go/bin command -v go >/dev/null 2>&1; then missing="$missing golang-go"; fi
 if [ -n "$missing" ]; then
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "== installing for the tests:$missing"

@@ -19,4 +19,5 @@ if [ $# -eq 0 ]; then
   step types "$NODE" node_modules/typescript/bin/tsc --noEmit
   step lint "$NODE" node_modules/eslint/bin/eslint.js --max-warnings 0 .
 fi
+if [ $# -eq 0 ]; then step programs "$NODE" --require tsx/cjs rehearsal/control-plane/build.ts; fi
 step tests "$NODE" node_modules/vitest/vitest.mjs run "$@"

@@ -142,10 +142,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 }
 
 interface NodeStatus {
+  spec?: { taints?: { key: string }[] };
   status?: { conditions?: { type: string; status: string }[] };
 }
 
+/** Ready, and no longer tainted for having been otherwise. */
 function isReady(node: NodeStatus | undefined): boolean {
+  if (node?.spec?.taints?.some(({ key }) => key.startsWith("node.kubernetes.io/")) === true) return false;
   return node?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
 }
 
