@@ -13,7 +13,7 @@ export function priorityObjects(): KubernetesObject[] {
   ];
 }
 
-/** The runtime that brings GPUs into containers, where a server has NVIDIA GPUs. k3s and the container toolkit call it the same. */
+/** The runtime that brings GPUs into containers, where a server has NVIDIA GPUs: `nvidia` to k3s and to the container toolkit. */
 export function runtimeClassObjects({ servers }: Environment): KubernetesObject[] {
   if (!Object.values(servers).some(({ gpus }) => gpus !== undefined)) return [];
   return [{ apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: gpuRuntimeClass }, handler: "nvidia" }];

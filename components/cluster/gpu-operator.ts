@@ -1,7 +1,7 @@
 import { image, type ImageId } from "../catalog/images";
 import type { Environment } from "../environment/schema";
 import { configHash, devicePluginConfig, usesMig } from "./device-plugin";
-import { gpuRuntimeClass, namespaces } from "./names";
+import { namespaces } from "./names";
 import type { KubernetesObject } from "./object";
 import { customResourceDefinitions, operatorAccess } from "./gpu-operator-access";
 
@@ -27,7 +27,7 @@ function clusterPolicy(environment: Environment, hasConfig: boolean): Kubernetes
     kind: "ClusterPolicy",
     metadata: { name: "cluster-policy" },
     spec: {
-      operator: { runtimeClass: gpuRuntimeClass },
+      operator: { runtimeClass: "nvidia" },
       hostPaths: { rootFS: "/", driverInstallDir: "/run/nvidia/driver" },
       daemonsets: { priorityClassName: "system-node-critical", updateStrategy: "RollingUpdate", rollingUpdate: { maxUnavailable: "1" }, tolerations: [{ operator: "Exists" }] },
       driver: off,

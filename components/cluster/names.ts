@@ -16,8 +16,8 @@ export const labels = {
 /** Interactive requests push batch work aside when both want a GPU. */
 export const priorityClasses = { interactive: "rackwright-interactive", batch: "rackwright-batch" } as const;
 
-/** Runtime class of pods that use NVIDIA GPUs. */
-export const gpuRuntimeClass = "nvidia";
+/** Runtime class of pods that use NVIDIA GPUs. A name of our own: k3s and the GPU Operator each make one called `nvidia`. */
+export const gpuRuntimeClass = "rackwright-nvidia";
 
 /** Extended resource of whole GPUs, and of their shares where they are time-sliced. */
 export const gpuResource = "nvidia.com/gpu";

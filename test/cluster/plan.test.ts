@@ -24,12 +24,12 @@ const devicePlugin = ["ConfigMap accelerators/nvidia-device-plugin", "DaemonSet 
 
 describe("objects of a cluster", () => {
   it("are, for one small server, its namespaces, classes, quotas and device plugin", () => {
-    expect(namesOf(stack("dev-test"))).toEqual([...everywhere, "RuntimeClass nvidia", ...quotas, ...devicePlugin]);
+    expect(namesOf(stack("dev-test"))).toEqual([...everywhere, "RuntimeClass rackwright-nvidia", ...quotas, ...devicePlugin]);
   });
 
   it("are, for a large cluster, the operator with what it needs, and the RDMA plugin", () => {
     expect(namesOf(stack("large-cluster"))).toEqual([
-      ...everywhere, "RuntimeClass nvidia", ...quotas,
+      ...everywhere, "RuntimeClass rackwright-nvidia", ...quotas,
       "CustomResourceDefinition clusterpolicies.nvidia.com", "CustomResourceDefinition gpuclusters.nvidia.com", "CustomResourceDefinition nvidiadrivers.nvidia.com",
       "ServiceAccount accelerators/gpu-operator", "ClusterRole gpu-operator", "ClusterRoleBinding gpu-operator", "Role accelerators/gpu-operator", "RoleBinding accelerators/gpu-operator",
       "NetworkPolicy accelerators/api-server", "Deployment accelerators/gpu-operator", "ClusterPolicy cluster-policy",

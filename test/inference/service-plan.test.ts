@@ -205,7 +205,7 @@ describe("one service", () => {
     for (const deployment of deployments) expect(Object.keys((deployment.spec as { selector: { matchLabels: object } }).selector.matchLabels)).toEqual(["rackwright.dev/service", "app.kubernetes.io/instance"]);
     const selectors = deployments.map(({ spec }) => JSON.stringify((spec as { selector: object }).selector));
     expect(new Set(selectors).size).toBe(2);
-    expect(active?.spec).toMatchObject({ runtimeClassName: "nvidia", priorityClassName: "rackwright-batch", serviceAccountName: "assistant" });
+    expect(active?.spec).toMatchObject({ runtimeClassName: "rackwright-nvidia", priorityClassName: "rackwright-batch", serviceAccountName: "assistant" });
   });
 
   it("sends requests to active pods only, and lets Prometheus find the metrics", () => {

@@ -39,7 +39,7 @@ describe("what runs on the servers of dev-test", () => {
         "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-inference-dns",
         "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-training-default-deny",
         "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-training-dns",
-        "rackwright:cluster:Cluster$kubernetes:node.k8s.io/v1:RuntimeClass::runtimeclass-nvidia",
+        "rackwright:cluster:Cluster$kubernetes:node.k8s.io/v1:RuntimeClass::runtimeclass-rackwright-nvidia",
         "rackwright:cluster:Cluster$kubernetes:scheduling.k8s.io/v1:PriorityClass::priorityclass-rackwright-batch",
         "rackwright:cluster:Cluster$kubernetes:scheduling.k8s.io/v1:PriorityClass::priorityclass-rackwright-interactive",
         "rackwright:cluster:Cluster$pulumi:providers:kubernetes::cluster",
