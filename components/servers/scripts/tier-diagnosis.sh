@@ -267,8 +267,9 @@ fstab_line() { printf 'UUID=%s %s xfs %s 0 0' "$(wanted_fs_uuid)" "$MOUNT" "$MOU
 mdadm_marker() { printf 'rackwright: array %s' "$ARRAY_NAME"; }
 mdadm_line() { printf 'ARRAY /dev/md/%s metadata=1.2 UUID=%s' "$ARRAY_NAME" "$ARRAY_UUID"; }
 
-# Workloads run as this user. What others put there gets its group, so that they can read it.
-readonly FOLDER_OWNER=10001:10001 FOLDER_MODE=2750
+# Workloads run as this user. What others put there gets its group, so that they can read it. A kubelet that finds other
+# rights on a volume than these gives all files in it to the group, which takes minutes for weights.
+readonly FOLDER_OWNER=10001:10001 FOLDER_MODE=2770
 
 is_mounted() { [[ -n $BASE_DEVICE && $(mounted_device) == "$BASE_DEVICE" ]]; }
 mounted_device() { findmnt --raw --noheadings --mountpoint "$MOUNT" --output SOURCE 2>/dev/null | tail -n1 || true; }

@@ -33,7 +33,7 @@ describe.skipIf(!isRoot)("the folders of a tier that workloads use", () => {
     expect(tier("make_folders").code).toBe(0);
     for (const folder of ["models", "ai/weights"]) {
       const { uid, gid, mode } = statSync(join(mount, folder));
-      expect({ uid, gid, mode: (mode & 0o7777).toString(8) }).toEqual({ uid: 10001, gid: 10001, mode: "2750" });
+      expect({ uid, gid, mode: (mode & 0o7777).toString(8) }).toEqual({ uid: 10001, gid: 10001, mode: "2770" });
     }
     expect(tier(check)).toMatchObject({ code: 0, findings: [] });
   });
