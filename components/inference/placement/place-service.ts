@@ -1,4 +1,5 @@
 import { gpu } from "../../catalog";
+import type { Finding } from "../../environment/problems";
 import type { Workload } from "../plan-types";
 import { roofline } from "../sizing/roofline";
 import type { PlacementOption } from "./options";
@@ -184,15 +185,19 @@ function isLess(a: readonly number[], b: readonly number[]): boolean {
   return false;
 }
 
-/** Places all replicas of one service, or none of them. */
-export function placeService(service: ServiceRequest, options: readonly PlacementOption[], states: readonly ServerState[], manner: Manner): Placement {
+/**
+ * Places all replicas of one service, or none of them.
+ * @param explain called while those that found room still hold it.
+ */
+export function placeService(service: ServiceRequest, options: readonly PlacementOption[], states: readonly ServerState[], manner: Manner, explain: (missing: NonNullable<Placement["missing"]>) => Finding): Placement | Finding {
   const manners: Manner[] = manner === "spread" && service.spec.standbyReplicas > 0 ? ["spread", "pack"] : [manner];
-  let last: Placement = { workloads: [], notes: [] };
+  let finding: Finding | undefined;
   for (const each of manners) {
     const placer = new ServicePlacer(service, options, states, each);
-    last = placer.place();
-    if (last.missing === undefined) return last;
+    const placement = placer.place();
+    if (placement.missing === undefined) return placement;
+    finding = explain(placement.missing);
     placer.release();
   }
-  return last;
+  return finding ?? explain({ role: "active", placed: 0 });
 }

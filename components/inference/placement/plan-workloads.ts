@@ -3,7 +3,7 @@ import type { Environment } from "../../environment/schema";
 import type { ServicePlan, Workload, WorkloadPlan } from "../plan-types";
 import { gigabyte, weightsBytes } from "../sizing";
 import { placementOptions, shapeGroups, type OptionCache } from "./options";
-import { placeService, type Manner } from "./place-service";
+import { placeService, type Manner, type Placement } from "./place-service";
 import { serverStates } from "./servers";
 import { serviceRequests, type ServiceRequest } from "./service-request";
 import { shortage } from "./shortage";
@@ -51,13 +51,14 @@ function planOnce(environment: Environment, services: readonly ServiceRequest[],
   const plans: Record<string, ServicePlan> = {};
   for (const service of services) {
     const options = placementOptions(service, groups, optionCache);
-    const { workloads, notes, missing } = options.length === 0 ? { workloads: [], notes: [], missing: { role: "active" as const, placed: 0 } } : placeService(service, options, states, manner);
-    if (missing !== undefined) {
-      findings.push(shortage(service, options, states, groups, optionCache, missing));
+    const explain = (missing: NonNullable<Placement["missing"]>): Finding => shortage(service, options, states, groups, optionCache, missing);
+    const placed = options.length === 0 ? explain({ role: "active", placed: 0 }) : placeService(service, options, states, manner, explain);
+    if ("message" in placed) {
+      findings.push(placed);
       continue;
     }
-    findings.push(...nameFindings(service, workloads));
-    plans[service.name] = servicePlan(service, workloads, notes);
+    findings.push(...nameFindings(service, placed.workloads));
+    plans[service.name] = servicePlan(service, placed.workloads, placed.notes);
   }
   const sorted = Object.fromEntries(Object.entries(plans).sort(([a], [b]) => (a < b ? -1 : 1)));
   return { services: sorted, training, findings: [...findings, ...clashes(sorted)] };

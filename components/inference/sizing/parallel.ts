@@ -86,13 +86,13 @@ function bestOf(choices: readonly ReplicaChoice[], shape: DeviceShape): ReplicaC
   return [...choices].sort(order)[0];
 }
 
-/** Every way to spread a replica, fewest servers first, then fewest GPUs. */
+/** Every way to spread a replica, fewest servers first, then fewest GPUs: every server more is one more that can fail. */
 function sizes(shape: DeviceShape, mostServers: number): { servers: number; gpusPerServer: number }[] {
   const all = [];
   for (let servers = 1; servers <= Math.min(mostServers, mostServersOfAReplica); servers++) {
     for (let gpusPerServer = 1; gpusPerServer <= shape.devicesPerServer; gpusPerServer++) all.push({ servers, gpusPerServer });
   }
-  return all.sort((a, b) => Number(a.servers > 1) - Number(b.servers > 1) || a.servers * a.gpusPerServer - b.servers * b.gpusPerServer || a.servers - b.servers);
+  return all;
 }
 
 /** Tensor parallelism as wide as NVLink reaches, pipeline stages for the rest: what every other split is a compromise on. */
@@ -116,7 +116,7 @@ export function chooseParallel(request: ReplicaRequest, shape: DeviceShape, most
     return { ...choice, sizing: { ...choice.sizing, reasons: splitReasons(request, shape, choice, below) } };
   };
   for (const { servers, gpusPerServer } of sizes(shape, mostServers)) {
-    if (servers > 1 && compromise?.split.servers === 1) break;
+    if (compromise !== undefined && servers > compromise.split.servers) break;
     const choices = splitsOf(request, servers, gpusPerServer).filter((split) => splitFault(request, shape, split) === undefined).map((split) => toChoice(request, shape, split));
     const fitting = choices.filter(({ sizing }) => sizing.memory.marginBytes >= 0);
     const natural = fitting.find(({ split }) => isNatural(split, shape));
