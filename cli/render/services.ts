@@ -34,8 +34,9 @@ function renderWorkload(workload: Workload): string {
 }
 
 /** Each reason once: replicas on several servers are sized alike. */
-function remarks({ engineReason, notes, workloads }: ServicePlan): string[] {
-  return [...new Set([`engine: ${engineReason}`, ...workloads.flatMap(({ sizing }) => sizing.reasons), ...notes])];
+function remarks({ spec, engineReason, notes, workloads }: ServicePlan): string[] {
+  const engine = spec.engine === "auto" ? [`engine: ${engineReason}`] : [];
+  return [...new Set([...engine, ...workloads.flatMap(({ sizing }) => sizing.reasons), ...notes])];
 }
 
 function renderService(service: ServicePlan, style: Terminal["style"]): string {

@@ -25,11 +25,11 @@ const workload: Workload = {
   },
 };
 
-function service(workloads: Workload[]): ServicePlan {
-  const parsed = parseEnvironment({ ...generatedEnvironment(2), cluster: { distribution: "existing" }, services: { assistant: { model: "qwen2.5-7b", engine: "vllm" } } });
+function service(workloads: Workload[], engine: "auto" | "vllm" = "vllm"): ServicePlan {
+  const parsed = parseEnvironment({ ...generatedEnvironment(2), cluster: { distribution: "existing" }, services: { assistant: { model: "qwen2.5-7b", ...(engine === "vllm" ? { engine } : {}) } } });
   const spec = parsed.ok ? parsed.environment.services["assistant"] : undefined;
   if (spec === undefined) throw new Error(JSON.stringify(parsed));
-  return { name: "assistant", spec, model: model("qwen2.5-7b") as ModelFact, engine: "vllm", engineReason: "as stated", notes: ["FP8 is native"], workloads };
+  return { name: "assistant", spec, model: model("qwen2.5-7b") as ModelFact, engine: "vllm", engineReason: engine === "auto" ? "vLLM: real-time interaction (guide 3.2)" : "as stated", notes: ["FP8 is native"], workloads };
 }
 
 describe("renderWorkloads", () => {
@@ -38,11 +38,14 @@ describe("renderWorkloads", () => {
       `  assistant  Qwen2.5 7B in bf16, vllm
     1 replica on gpu-01: 2x NVIDIA GeForce RTX 4090, tensor 2
       per GPU 7.1 GiB weights + 1.8 GiB cache + 2.0 GiB overhead of 21.6 GiB, 10.7 GiB left
-    note: engine: as stated
     note: 2 GPUs: the weights do not fit one
     note: FP8 is native
 `,
     );
+  });
+
+  it("says why an engine was chosen where the choice was left open", () => {
+    expect(renderWorkloads({ services: { assistant: service([workload], "auto") }, training: {} }, plain)).toContain("    note: engine: vLLM: real-time interaction (guide 3.2)\n");
   });
 
   it("tells standbys, replicas that span servers, and several on one server apart", () => {
