@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { unknown } from "@pulumi/pulumi/output";
 import { describe, expect, it } from "vitest";
+import { urnsToMend } from "../../cli/mend";
 import { Cluster } from "../../components/cluster";
 import type { Environment } from "../../components/environment";
 import { commandLine, planServer, Server, type Credentials } from "../../components/servers";
@@ -68,6 +69,14 @@ describe("a k3s cluster", () => {
     const { inputs } = (await run(site(), everySecret, { preview: false, outputs })).named(provider, "cluster");
     expect(inputs.kubeconfig).toEqual(new Secret("server: https://10.0.0.10:6443\ntoken: KUBE-TOKEN\n"));
     expect(inputs.enableServerSideApply).toBe("true");
+  });
+
+  it("is mended by running a node's own command again", async () => {
+    const { urns } = await run(site());
+    const ours = urns.find((urn) => urn.endsWith("K3sNode$command:remote:Command::gpu-01-k3s"));
+    const whole = `urn:pulumi:site::rackwright::rackwright:site:Site$rackwright:cluster:Cluster$${ours ?? ""}`;
+    const check = { server: "gpu-01", step: "gpu-01-k3s", kind: "k3s" as const, findings: [{ id: "k3s-stopped", message: "", mendable: true }] };
+    expect(urnsToMend("site", [check], new Set([whole]))).toEqual([whole]);
   });
 
   it("has SQLite and no token for one server", async () => {
