@@ -17,7 +17,6 @@ export function sglang(input: EngineInput): EngineProgram {
   const { precision, kvCachePrecision, weights } = service.spec;
   const { seconds, cutOff } = drain(service, workload);
   const quantises = precision === "fp8" && storedUnquantised(service);
-  const streamed = weights.loadFormat === "runai-streamer" || (weights.loadFormat === "auto" && weights.from === "store" && !runsOnCpu(workload));
   return {
     image: "sglang",
     command: ["python3", "-m", "sglang.launch_server"],
@@ -39,7 +38,7 @@ export function sglang(input: EngineInput): EngineProgram {
       "--pipeline-parallel-size", String(sizing.pipelineParallel),
       "--mem-fraction-static", String(sizing.memoryUtilization),
       ...(kvCachePrecision === "fp8" ? ["--kv-cache-dtype", "fp8_e4m3"] : []),
-      ...(streamed ? ["--load-format", "runai_streamer", "--model-loader-extra-config", JSON.stringify({ concurrency: streams })] : []),
+      ...(weights.loadFormat === "runai-streamer" ? ["--load-format", "runai_streamer", "--model-loader-extra-config", JSON.stringify({ concurrency: streams })] : []),
       ...(weights.loadFormat === "safetensors" || weights.loadFormat === "fastsafetensors" ? ["--load-format", weights.loadFormat] : []),
       "--enable-metrics",
       ...(member === undefined ? [] : ["--nnodes", String(member.pods), "--node-rank", member.rank, "--dist-init-addr", `${member.leaderAddress}:${rendezvousPort}`]),

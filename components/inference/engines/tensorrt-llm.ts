@@ -46,7 +46,6 @@ export function tensorRtLlm(input: EngineInput): EngineProgram {
     notes: [
       "trtllm-serve takes no API key: only pods with the client label reach it, and it has no hostname",
       `requests name the model ${modelArgument(service).split("/").at(-1) ?? ""}: trtllm-serve gives it the folder's name`,
-      "trtllm-serve does not wait for requests when it ends: those that run longer than the announcement are cut off",
       ...continuousBatchingNote(service, `--max_batch_size ${sizing.concurrency} bounds a batch, as concurrency says.`),
       ...(cutOff === undefined ? [] : [cutOff]),
     ],
