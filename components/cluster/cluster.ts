@@ -37,7 +37,10 @@ export class Cluster extends pulumi.ComponentResource {
     const { objects, nodes } = planCluster(environment, plan);
     const k3s = environment.cluster.distribution === "k3s" ? k3sCluster(this, { environment, credentials, servers }) : undefined;
     const kubeconfig = k3s?.kubeconfig ?? credentials.kubeconfig ?? notYetKnown("kubeconfig");
-    this.provider = new (kubernetes().Provider)("cluster", { kubeconfig: pulumi.secret(kubeconfig), enableServerSideApply: true }, { parent: this });
+    // Without an identity of its own a cluster whose kubeconfig is not known yet, or has another address, would be taken for
+    // another one, and everything in it would be replaced.
+    const clusterIdentifier = `${environment.site.name}/${environment.cluster.distribution}`;
+    this.provider = new (kubernetes().Provider)("cluster", { kubeconfig: pulumi.secret(kubeconfig), enableServerSideApply: true, clusterIdentifier }, { parent: this });
 
     const common = { parent: this, provider: this.provider };
     const joined = (server: string): pulumi.Resource[] => [k3s?.joined.get(server)].filter((command) => command !== undefined);

@@ -68,7 +68,7 @@ describe("a k3s cluster", () => {
   it("is reached at the address that nodes and people use", async () => {
     const { inputs } = (await run(site(), everySecret, { preview: false, outputs })).named(provider, "cluster");
     expect(inputs.kubeconfig).toEqual(new Secret("server: https://10.0.0.10:6443\ntoken: KUBE-TOKEN\n"));
-    expect(inputs.enableServerSideApply).toBe("true");
+    expect(inputs).toMatchObject({ enableServerSideApply: "true", clusterIdentifier: "site/k3s" });
   });
 
   it("is mended by running a node's own command again", async () => {
