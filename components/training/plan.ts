@@ -9,7 +9,7 @@ import type { Environment } from "../environment/schema";
 import type { TrainingPlan } from "../inference/plan-types";
 import { checkpointTier, checkpointVolume, makesCheckpointVolume } from "./checkpoint-volumes";
 import { filesMount, hostfile, launchCommand, launcherImages, programOf, rendezvousPort, type TrainingSpec } from "./launchers";
-import { deepspeedConfig, deepspeedConfigPath, hasDeepspeedConfig } from "./zero";
+import { deepspeedConfig, deepspeedConfigPath } from "./zero";
 
 export const checkpointsMount = "/checkpoints";
 /** Port on the first server where all agree on the checkpoint that they start from. */
@@ -78,7 +78,7 @@ function jobLabels(name: string): Record<string, string> {
 function files(plan: TrainingPlan, spec: TrainingSpec): Record<string, string> {
   return {
     ...Object.fromEntries(scripts.map((file) => [file, readFileSync(join(__dirname, "scripts", file), "utf8")])),
-    ...(hasDeepspeedConfig(spec) ? { "deepspeed.json": `${JSON.stringify(deepspeedConfig(spec.zeroStage ?? 0), undefined, 2)}\n` } : {}),
+    ...(spec.zeroStage === undefined ? {} : { "deepspeed.json": `${JSON.stringify(deepspeedConfig(spec.zeroStage), undefined, 2)}\n` }),
     ...(spec.launcher === "deepspeed" ? { hostfile: hostfile(plan.servers.map((_, rank) => hostOf(rank)), plan.devicesPerPod) } : {}),
   };
 }
@@ -204,8 +204,7 @@ function variables(environment: Environment, plan: TrainingPlan, spec: TrainingS
     RACKWRIGHT_CHECKPOINT_DIRECTORY: `${checkpointsMount}/${plan.name}`,
     RACKWRIGHT_CHECKPOINT_EVERY_STEPS: String(everySteps),
     RACKWRIGHT_CHECKPOINT_KEEP_LAST: String(keepLast),
-    ...(spec.zeroStage === undefined ? {} : { RACKWRIGHT_ZERO_STAGE: String(spec.zeroStage) }),
-    ...(hasDeepspeedConfig(spec) ? { RACKWRIGHT_DEEPSPEED_CONFIG: deepspeedConfigPath } : {}),
+    ...(spec.zeroStage === undefined ? {} : { RACKWRIGHT_ZERO_STAGE: String(spec.zeroStage), RACKWRIGHT_DEEPSPEED_CONFIG: deepspeedConfigPath }),
     RACKWRIGHT_SERVERS: String(plan.servers.length),
     RACKWRIGHT_RANK: String(rank),
     RACKWRIGHT_PROCESSES: String(plan.devicesPerPod),

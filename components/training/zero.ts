@@ -25,11 +25,6 @@ export function deepspeedConfig(stage: number): Record<string, unknown> {
   };
 }
 
-/** Whether the configuration is made: for every launcher that can run DeepSpeed. ColossalAI has a ZeRO of its own. */
-export function hasDeepspeedConfig({ zeroStage, launcher }: TrainingSpec): boolean {
-  return zeroStage !== undefined && launcher !== "colossalai";
-}
-
 /** The DeepSpeed configuration that a command names, or undefined. */
 function ownConfig(command: readonly string[]): string | undefined {
   for (const [place, word] of command.entries()) {
@@ -48,8 +43,7 @@ export function trainingFindings(environment: Environment): Finding[] {
   return Object.entries(environment.training).flatMap(([name, spec]) => [...stageFindings(name, spec), ...programFindings(name, spec), ...checkpointFindings(environment, name, spec)]);
 }
 
-function stageFindings(name: string, spec: TrainingSpec): Finding[] {
-  const { zeroStage, command, launcher } = spec;
+function stageFindings(name: string, { zeroStage, command }: TrainingSpec): Finding[] {
   const findings: Finding[] = [];
   const own = ownConfig(command);
   const named = own === undefined ? undefined : /(?:zero|stage)[-_]?([0-3])(?!\d)/i.exec(own)?.[1];
@@ -59,11 +53,8 @@ function stageFindings(name: string, spec: TrainingSpec): Finding[] {
       fix: `Make them agree, or write ${deepspeedConfigReference} in its place for the one that zeroStage makes.`,
     });
   }
-  if (command.some((word) => word.includes(deepspeedConfigReference)) && !hasDeepspeedConfig(spec)) {
-    findings.push({
-      keys: ["training", name, "command"], message: `uses ${deepspeedConfigReference}, which there is ${launcher === "colossalai" ? "not under ColossalAI" : "only with zeroStage"}`,
-      fix: launcher === "colossalai" ? "Choose ColossalAI's plugin in the program." : "State zeroStage, or name a file of your own.",
-    });
+  if (zeroStage === undefined && command.some((word) => word.includes(deepspeedConfigReference))) {
+    findings.push({ keys: ["training", name, "command"], message: `uses ${deepspeedConfigReference}, which there is only with zeroStage`, fix: "State zeroStage, or name a file of your own." });
   }
   return findings;
 }
