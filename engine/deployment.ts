@@ -36,6 +36,8 @@ interface Registration {
   old?: ResourceState;
   next: ResourceState;
   provider?: ProviderInstance;
+  /** A policy changed the inputs. */
+  remediated?: boolean;
 }
 
 /** A failure that has been reported with everything the user needs. */
@@ -238,9 +240,11 @@ export class Deployment implements ProgramCalls {
     };
   }
 
-  private async judge({ goal, next }: Registration, alias: string | undefined): Promise<void> {
+  private async judge(registration: Registration, alias: string | undefined): Promise<void> {
     if (this.policies === undefined) return;
+    const { goal, next } = registration;
     const { inputs, forbidden } = await this.policies.resource(this.subject(next, goal, next.inputs, alias));
+    registration.remediated = !sameValue(next.inputs, inputs);
     next.inputs = inputs;
     if (!forbidden || this.run.preview) return;
     this.run.stop(`${next.urn} violates a mandatory policy; nothing more is changed`);
@@ -263,7 +267,7 @@ export class Deployment implements ProgramCalls {
     await step();
   }
 
-  private async decide({ goal, urn, old, next, provider }: Registration): Promise<() => Promise<void>> {
+  private async decide({ goal, urn, old, next, provider, remediated }: Registration): Promise<() => Promise<void>> {
     if (old === undefined) return () => this.steps.create(provider, next);
     if (old.external === true) return () => this.steps.create(provider, next, old);
     const keys = this.deletedFirst.get(urn);
@@ -284,8 +288,8 @@ export class Deployment implements ProgramCalls {
       if (!this.run.preview) throw new Reported();
     }
     this.replaced.add(urn);
-    // What is made anew starts from what the program says, also where changes were ignored.
-    if (provider !== undefined && goal.ignoreChanges.length > 0) {
+    // What is made anew starts from what the program says, also where changes were ignored or a name had been chosen.
+    if (provider !== undefined && !isProviderType(goal.type) && remediated !== true) {
       next.inputs = (await provider.check({ urn, type: goal.type, news: goal.inputs })).inputs;
     }
     const deleteFirst = goal.deleteBeforeReplace ?? difference.deleteBeforeReplace;

@@ -47,7 +47,7 @@ function withReplaceOnChanges(diff: DiffResult, old: ResourceState, next: Resour
   for (const [path, kind] of kinds(diff, old, next)) {
     const replaces = asks(path) || diff.replaceKeys.includes(path) || diff.replaceKeys.includes(String(parsePath(path)[0]));
     if (replaces) replace = true;
-    detailed[path] = { diffKind: replaces ? (REPLACED[kind] ?? "update-replace") : kind, inputDiff: false };
+    detailed[path] = { diffKind: replaces ? (REPLACED[kind] ?? "update-replace") : kind, inputDiff: diff.inputPaths?.includes(path) === true };
   }
   return {
     changed: true, replace, deleteBeforeReplace: diff.deleteBeforeReplace, keys: [...keys], diffs: diff.changedKeys,

@@ -29,8 +29,10 @@ async function refreshOne(run: Run, state: ResourceState): Promise<void> {
       return;
     }
     run.mask.learn(found.outputs);
-    const same = sameValue(state.outputs, found.outputs) && sameValue(state.inputs, found.inputs);
-    const op: StepOp = same ? "same" : "update";
+    const sameInputs = sameValue(state.inputs, found.inputs);
+    const same = sameInputs && sameValue(state.outputs, found.outputs);
+    // What a server adds or counts is kept and is no change.
+    const op: StepOp = sameInputs ? "same" : "update";
     const next: ResourceState = same ? state : { ...state, ...found, modified: new Date().toISOString() };
     if (!same) run.record((store) => { store.put(next); });
     run.done({ op, old: state, new: next });

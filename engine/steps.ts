@@ -108,8 +108,9 @@ export class Steps {
     const step: StepInfo = { ...logical, op: "create-replacement" };
     if (!keepOld) {
       const { keys: _keys, ...plain } = logical;
-      this.run.begun(difference.diffs.length === 0 ? plain : logical);
-      this.run.done(difference.diffs.length === 0 ? plain : logical);
+      const told = difference.diffs.length === 0 && difference.detailedDiff === undefined ? plain : logical;
+      this.run.begun(told);
+      this.run.done(told);
     }
     this.run.begun(step);
     await this.attempt(step, () => this.make(provider, next, () => {

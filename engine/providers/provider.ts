@@ -39,6 +39,8 @@ export interface DiffResult {
   deleteBeforeReplace: boolean;
   /** Property path of each change, for `replaceOnChanges` and for display; computed from the inputs where absent. */
   detailedDiff?: Record<string, "add" | "delete" | "update">;
+  /** Paths in `detailedDiff` that are told as a change of the inputs instead of the state. @default [] */
+  inputPaths?: string[];
 }
 
 /** Severity and text of a line for the user; the engine masks known secret values before anybody sees it. */

@@ -28,6 +28,9 @@ function call({ signal, log, preview }: WriteContext): { signal: AbortSignal; on
   return { signal, onRetry: (message) => { log("info", message); }, ...(preview ? { retries: 1 } : {}) };
 }
 
+/** Attempts at a write that others come in between. */
+const MAX_OVERTAKEN = 5;
+
 /** A preview that cannot be asked of the server: what it needs is only made in the real run. */
 export class NotYet extends Error {}
 
@@ -47,6 +50,7 @@ function conflict(error: ApiError, object: KubeObject): Error {
 }
 
 function failure(error: unknown, object: KubeObject): Error {
+  if (error instanceof NotYet) return error;
   if (error instanceof ApiError && error.code === 409 && error.causes.some(({ reason }) => reason === "FieldManagerConflict")) return conflict(error, object);
   if (error instanceof ApiError) {
     return new ApiError(`${describe(object)}: ${withAdvice(error)}`, error.code, error.reason, error.causes);
@@ -57,7 +61,7 @@ function failure(error: unknown, object: KubeObject): Error {
 function withAdvice(error: ApiError): string {
   const unknown = /strict decoding error: (.*)$/s.exec(error.message)?.[1];
   if (unknown !== undefined) return `the API server does not take it: ${unknown}; correct or remove these fields`;
-  if (error.code === 422 && /field is immutable/.test(error.message)) {
+  if (error.code === 422 && /immutable|may not be changed|may not change/i.test(error.message)) {
     return `${error.message}; it cannot be changed in place: add the field to replaceOnChanges, or delete the object first`;
   }
   return explain(error);
@@ -135,26 +139,45 @@ async function applyPatch(object: KubeObject, context: WriteContext): Promise<Ku
 
 /** Makes the object in the cluster what the inputs say, and lets go of what they no longer name. */
 export async function update(given: KubeObject, known: KubeObject, ignoreChanges: string[], context: WriteContext): Promise<KubeObject> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await updateOnce(given, known, ignoreChanges, context);
+    } catch (error) {
+      // Somebody, as often a controller, changed it between our reading and our writing.
+      if (isOvertaken(error) && attempt < MAX_OVERTAKEN) continue;
+      if (isNotFound(error) && !isMissingNamespace(error)) {
+        throw new Error(`${describe(given)} is no longer in the cluster; run: rackwright refresh, and then up again to make it anew`, { cause: error });
+      }
+      throw failure(error, given);
+    }
+  }
+}
+
+async function updateOnce(given: KubeObject, known: KubeObject, ignoreChanges: string[], context: WriteContext): Promise<KubeObject> {
   const { api, settings, type, fieldManager, preview } = context;
+  const object = await placed(given, context);
+  let live = await api.get(set(object, ["metadata", "name"], nameOf(known)), call(context));
+  if (isDefinition(object)) {
+    const version = text(live, "metadata", "resourceVersion") ?? "";
+    return api.replace(set(object, ["metadata", "resourceVersion"], version), { fieldManager, dryRun: preview }, call(context));
+  }
+  const inherited = !isPatch(type, object) && ownedByPredecessor(live);
+  if (inherited && !preview) {
+    const patch = takeOver(live, fieldManager);
+    if (patch !== undefined) live = await api.jsonPatch(live, patch, call(context));
+  }
+  const force = forcesPatch(object) || settings.enablePatchForce || hasNoManagers(live) || (preview && inherited);
   try {
-    const object = await placed(given, context);
-    let live = await api.get(set(object, ["metadata", "name"], nameOf(known)), call(context));
-    if (isDefinition(object)) {
-      const version = text(live, "metadata", "resourceVersion") ?? "";
-      return await api.replace(set(object, ["metadata", "resourceVersion"], version), { fieldManager, dryRun: preview }, call(context));
-    }
-    if (!isPatch(type, object) && !preview) {
-      const patch = takeOver(live, fieldManager);
-      if (patch !== undefined) live = await api.jsonPatch(live, patch, call(context));
-    }
-    const force = forcesPatch(object) || settings.enablePatchForce || hasNoManagers(live) || (preview && ownedByPredecessor(live));
     return await api.apply(withoutIgnored(object, live, ignoreChanges, fieldManager), { fieldManager, force, dryRun: preview }, call(context));
   } catch (error) {
-    if (isNotFound(error) && !isMissingNamespace(error)) {
-      throw new Error(`${describe(given)} is no longer in the cluster; run: rackwright refresh, and then up again to make it anew`, { cause: error });
-    }
-    throw failure(error, given);
+    // In the real run the fields are taken over first, so that those which the program no longer names go.
+    if (preview && inherited && error instanceof ApiError && error.code === 422) throw new NotYet(error.message);
+    throw error;
   }
+}
+
+function isOvertaken(error: unknown): boolean {
+  return error instanceof ApiError && error.code === 409 && error.reason === "Conflict" && !error.causes.some(({ reason }) => reason === "FieldManagerConflict");
 }
 
 /** Fields under ignoreChanges keep what the cluster has; those that only others own are left to them. */

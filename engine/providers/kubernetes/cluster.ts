@@ -1,5 +1,6 @@
 import { Api } from "./api";
-import { Unreachable } from "./api-error";
+import type { ProviderLog } from "../provider";
+import { ApiError, explain, Unreachable } from "./api-error";
 import { Client } from "./client";
 import { Connection, findCluster } from "./connection";
 import { kindOf, apiVersionOf } from "./object";
@@ -11,6 +12,7 @@ import type { Settings } from "./settings";
 export class Cluster {
   private reached: Promise<Api> | undefined;
   private connection: Connection | undefined;
+  private told = false;
 
   constructor(
     private readonly settings: Settings,
@@ -23,14 +25,22 @@ export class Cluster {
     return this.reached;
   }
 
-  /** The same for a preview, which does without. */
-  async apiIfReachable(signal: AbortSignal): Promise<Api | undefined> {
+  /** The same for a preview, which does without and says so once. */
+  async apiIfReachable(signal: AbortSignal, log?: ProviderLog): Promise<Api | undefined> {
     try {
       return await this.api(false, signal);
     } catch (error) {
-      if (error instanceof Unreachable) return undefined;
-      throw error;
+      if (!(error instanceof Unreachable)) throw error;
+      if (log !== undefined && !this.told && !this.isUnknown) {
+        this.told = true;
+        log("warning", `${error.message}; its objects are previewed from the program alone`);
+      }
+      return undefined;
     }
+  }
+
+  private get isUnknown(): boolean {
+    return this.settings.unknown.some((name) => ["kubeconfig", "context", "cluster"].includes(name));
   }
 
   /** Namespace of objects that name none. Undefined while the provider's settings are not known. */
@@ -66,7 +76,13 @@ export class Cluster {
     const { config, active } = findCluster(this.settings, this.env);
     this.connection = await Connection.open(config, active);
     const client = new Client(this.connection, this.settings.requestTimeoutSeconds);
-    await client.json({ method: "GET", path: "/version", signal, ...(patient ? {} : { retries: 1 }) });
+    try {
+      await client.json({ method: "GET", path: "/version", signal, ...(patient ? {} : { retries: 1 }) });
+    } catch (error) {
+      // Who may not even ask for the version may still do all else.
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code !== 403) throw new Unreachable(explain(error));
+    }
     return new Api(client);
   }
 }

@@ -56,5 +56,6 @@ export function diffObjects(old: PropertyMap, now: PropertyMap, replacing: strin
     if (asksForReplacement(path, value, replacing) || (kind === "delete" && name === "metadata")) replaceKeys.push(name);
   }
   const changed = Object.keys(detailedDiff).length > 0;
-  return { changes: changed ? "some" : "none", changedKeys: [], replaceKeys, detailedDiff };
+  const inputPaths = Object.keys(detailedDiff).filter((path) => detailedDiff[path] === "delete");
+  return { changes: changed ? "some" : "none", changedKeys: [], replaceKeys, detailedDiff, inputPaths };
 }

@@ -39,6 +39,8 @@ export class KubernetesInstance implements ProviderInstance {
       const api = await this.cluster.apiIfReachable(AbortSignal.timeout(10_000));
       if (api === undefined) return { inputs: request.olds ?? request.news, failures: [] };
     }
+    // The plugin is not asked while its settings are not known: inputs stay as the program gave them.
+    if (this.settings.unknown.length > 0) return { inputs: request.news, failures: [] };
     return checkObject(request, this.cluster, this.folder !== undefined);
   }
 
@@ -168,7 +170,7 @@ export class KubernetesInstance implements ProviderInstance {
   /** Asks the server what a step would make, where it can be asked. Errors that the real step would meet fail the preview. */
   private async rehearse(object: KubeObject, request: Step, work: (context: WriteContext) => Promise<KubeObject>, fieldManager: string): Promise<KubeObject | undefined> {
     if (containsUnknown(object)) return undefined;
-    const api = await this.cluster.apiIfReachable(request.signal);
+    const api = await this.cluster.apiIfReachable(request.signal, request.log);
     if (api === undefined) return undefined;
     try {
       await api.resource(apiVersionOf(object), kindOf(object), { signal: request.signal, retries: 1 });

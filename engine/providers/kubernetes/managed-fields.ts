@@ -3,13 +3,12 @@ import type { PropertyMap, Value } from "../../values";
 import { get, maps, text } from "./object";
 import type { KubeObject } from "./object";
 
-/** Managers whose fields kubectl and pulumi-kubernetes' creates leave behind, and which an apply takes over. */
+/** Beginnings of the names of managers that kubectl and pulumi-kubernetes' creates leave behind, and which an apply takes over. */
 const PREDECESSORS: [string, "Apply" | "Update"][] = [
   ["kubectl", "Apply"],
   ["kubectl", "Update"],
   ["before-first-apply", "Update"],
   ["pulumi-kubernetes", "Update"],
-  ["pulumi-kubernetes.exe", "Update"],
   ["pulumi-resource-kubernetes", "Update"],
 ];
 
@@ -22,7 +21,7 @@ function managers(object: KubeObject): PropertyMap[] {
 
 function isPredecessor(entry: PropertyMap): boolean {
   return get(entry, "subresource") === undefined &&
-    PREDECESSORS.some(([name, operation]) => text(entry, "manager") === name && text(entry, "operation") === operation);
+    PREDECESSORS.some(([name, operation]) => text(entry, "manager")?.startsWith(name) === true && text(entry, "operation") === operation);
 }
 
 /** Whether a create of this provider, or of the plugin, made the object. */
