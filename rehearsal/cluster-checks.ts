@@ -41,6 +41,7 @@ export class ClusterChecks {
     private readonly plane: Pick<ControlPlane, "call">,
     private readonly plan: WorkloadPlan,
     private readonly signal?: AbortSignal,
+    private readonly withinSeconds = placedWithinSeconds,
   ) {}
 
   /** Each object is sent once more, for validation only: every field must be one that the API server knows. */
@@ -79,7 +80,7 @@ export class ClusterChecks {
 
   /** Nothing waits for a node, and what was placed runs or has run. */
   async settled(): Promise<string> {
-    const until = Date.now() + placedWithinSeconds * 1000;
+    const until = Date.now() + this.withinSeconds * 1000;
     for (;;) {
       const items = await this.pods();
       const waiting = items.filter(({ status }) => status?.phase !== "Running" && status?.phase !== "Succeeded");
@@ -92,7 +93,7 @@ export class ClusterChecks {
 
   /** Every pod of every service and training job is on the server that the planner said, and none is missing. */
   async placement(): Promise<string> {
-    const until = Date.now() + placedWithinSeconds * 1000;
+    const until = Date.now() + this.withinSeconds * 1000;
     for (;;) {
       const items = await this.pods();
       const expected = this.expectedPlaces();
@@ -129,7 +130,7 @@ export class ClusterChecks {
 
   /** None of the objects is there any more, and no pod, and nodes are as they were. */
   async gone(objects: readonly MadeObject[], nodesBefore: string): Promise<string> {
-    const until = Date.now() + placedWithinSeconds * 1000;
+    const until = Date.now() + this.withinSeconds * 1000;
     for (;;) {
       const left: string[] = [];
       for (const object of objects) {
