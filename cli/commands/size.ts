@@ -31,6 +31,7 @@ const flags: Readonly<Record<Change["field"], string>> = {
   gpusPerReplica: "--gpus", kvCachePrecision: "--kv-precision", memoryUtilization: "--memory-utilization", contextTokens: "--context", concurrency: "--concurrency", precision: "--precision",
 };
 const mostGpus = 16;
+const mostChanges = 3;
 
 function flagOf({ field, value }: Change): string {
   return field === "gpusPerReplica" ? "without --tensor-parallel and --pipeline-parallel" : `${flags[field]} ${value}`;
@@ -73,7 +74,7 @@ export function sizeModel(input: SizeInput): SizeResult {
     return choice === undefined ? undefined : choice.split.tensorParallel * choice.split.pipelineParallel;
   };
   const closest = closestChoice(request, shape, servers);
-  const changes = [...smallestChanges(request, supported).map(flagOf), ...(support.fault === undefined ? moreHardware(input) : [])];
+  const changes = [...smallestChanges(request, supported).slice(0, mostChanges).map(flagOf), ...(support.fault === undefined ? moreHardware(input) : [])];
   const fault = support.fault ?? (closest === undefined ? statedFault(input) : undefined);
   return { ...base, fits: false, ...(closest === undefined ? {} : { choice: closest }), ...(fault === undefined ? {} : { fault }), changes };
 }

@@ -7,7 +7,6 @@ import type { Terminal } from "../terminal";
 
 const lineWidth = 80;
 const barWidth = 50;
-const mostChanges = 3;
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const grouped = (count: number): string => Math.round(count).toLocaleString("en-GB");
@@ -87,7 +86,7 @@ function splitText({ choice, servers }: SizeResult): string {
 export function renderSize(result: SizeResult, input: SizeInput, style: Terminal["style"]): string {
   const { choice } = result;
   const where = `${result.gpus}x ${input.shape.gpu.name}${result.servers > 1 ? ` in each of ${result.servers} servers` : ""}`;
-  let text = `${style("bold", result.model)} on ${where}, ${result.engine}\n`;
+  let text = wrapped(`${style("bold", result.model)} on ${where}, ${result.engine}`, "");
   if (result.assumed.length > 0) text += wrapped(`assumed: ${result.assumed.join(", ")}`, "  ");
   for (const note of result.notes) text += wrapped(note, "  ");
   if (choice !== undefined) {
@@ -98,7 +97,7 @@ export function renderSize(result: SizeResult, input: SizeInput, style: Terminal
     if (estimate !== undefined) text += `\n${estimateText(estimate, result.prefillTokensPerSecond, choice.sizing.memory.keyValueBytes > 0)}`;
   }
   if (result.fits) return `${text}\n${style("green", "It fits.")}\n`;
-  text += `\n${style("red", "It does not fit.")}${result.fault === undefined ? "" : ` ${result.fault}.`}\n`;
+  text += `\n${style("red", "It does not fit.")}\n${result.fault === undefined ? "" : wrapped(`${result.fault}.`, "  ")}`;
   if (result.changes.length === 0) return `${text}No single change of these options makes it fit.\n`;
-  return text + wrapped(result.changes.slice(0, mostChanges).join(", or "), "Smallest change: ");
+  return text + result.changes.map((change, index) => `${index === 0 ? "Smallest change: " : "             or: "}${change}\n`).join("");
 }
