@@ -152,6 +152,8 @@ describe("every pod", () => {
     const seconds = (service: typeof small): number => loadSeconds(environment, service, ["gpu-0001"], 120);
     expect(seconds(small)).toBe(Math.ceil(60 + 15.24 / 1.7 + 120));
     expect(seconds(large)).toBeGreaterThan(seconds(small));
+    const several = { ...small, weightsGB: 17, moreModels: { other: { model: large.model, weightsGB: 34 } } };
+    expect(seconds(several)).toBe(Math.ceil(60 + 51 / 1.7 + 120));
     expect(loadSeconds(environment, small, ["gpu-0001", "no-such-server"], 120)).toBeGreaterThan(seconds(small));
   });
 

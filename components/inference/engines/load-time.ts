@@ -30,8 +30,9 @@ const margin = 3;
 const leastBudgetSeconds = 300;
 
 /** Decimal gigabytes of all weights that one pod of a service reads. */
-export function weightsToLoadGB({ spec, model }: ServicePlan, others: readonly number[] = []): number {
-  return (spec.weights.sizeGB ?? weightsGB(model, spec.precision)) + others.reduce((sum, size) => sum + size, 0);
+export function weightsToLoadGB(service: ServicePlan): number {
+  const own = service.weightsGB ?? service.spec.weights.sizeGB ?? weightsGB(service.model, service.spec.precision);
+  return Object.values(service.moreModels ?? {}).reduce((sum, more) => sum + more.weightsGB, own);
 }
 
 /** What the hot tier gives, read in sequence. A server without one reads from its slowest kind of drive. */
@@ -49,10 +50,10 @@ export function hotTierReadGBps(server: Server | undefined): number {
  * Estimate of the time from a container's start to its first answer, in seconds. The slowest of the replica's servers
  * counts. Weights from a hub come over the network first: 100 MB/s are assumed.
  */
-export function loadSeconds(environment: Environment, service: ServicePlan, servers: readonly string[], preparationSeconds: number, others: readonly number[] = []): number {
+export function loadSeconds(environment: Environment, service: ServicePlan, servers: readonly string[], preparationSeconds: number): number {
   const slowest = Math.min(...servers.map((name) => hotTierReadGBps(environment.servers[name])), loaderGBps);
   const rate = service.spec.weights.from === "hub" ? Math.min(slowest, 0.1) : slowest;
-  return Math.ceil(processStartSeconds + weightsToLoadGB(service, others) / rate + preparationSeconds);
+  return Math.ceil(processStartSeconds + weightsToLoadGB(service) / rate + preparationSeconds);
 }
 
 /** What Kubernetes waits before it takes a start for failed: several times the estimate. */

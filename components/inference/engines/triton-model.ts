@@ -22,14 +22,14 @@ export interface TritonModel {
 
 /** The service's own model under the service's name, and the further ones under theirs. */
 export function tritonModels({ service, workload }: EngineInput): TritonModel[] {
-  const { spec, model } = service;
+  const { spec, model, moreModels = {} } = service;
   const own: TritonModel = {
     name: service.name, folder: weightsFolder(service), precision: spec.precision, fact: model, mostTogether: batchLimit(spec.dynamicBatching, workload.sizing.concurrency),
     ...(spec.modelConfig === undefined ? {} : { config: spec.modelConfig }),
     ...(spec.dynamicBatching === undefined ? {} : { dynamicBatching: spec.dynamicBatching }),
   };
   const others = Object.entries(spec.moreModels).map(([name, entry]): TritonModel => {
-    const fact = modelFact(entry.model);
+    const fact = Object.hasOwn(moreModels, name) ? moreModels[name]?.model : modelFact(entry.model);
     return {
       name, folder: folderOfModel(entry.model), precision: entry.precision, mostTogether: batchLimit(entry.dynamicBatching, workload.sizing.concurrency),
       ...(fact === undefined ? {} : { fact }),

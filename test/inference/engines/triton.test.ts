@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { modelCatalog } from "../../../components/catalog";
 import { enginePod } from "../../../components/inference/engines/pod";
 import type { ServicePlan } from "../../../components/inference/plan-types";
 import { ensureTritonParser, parseTritonConfigs, type Parsed } from "../../support/triton-config";
@@ -130,6 +131,13 @@ describe("the model repository", () => {
     const config = parsed(configsOf(service).own ?? "");
     expect(config).toMatchObject({ backend: "onnxruntime", max_batch_size: 8 });
     for (const field of ["input", "output", "optimization", "model_warmup"]) expect(config).not.toHaveProperty(field);
+  });
+
+  it("knows a further model by what the planner read of it", (context) => {
+    if (missing !== undefined) return context.skip();
+    const service = planOf("texts", "triton", { model: "bert-large", moreModels: { camera: { model: "/own/camera", modelConfig: { image_size: 384, num_labels: 2 } } } });
+    const config = parsed(configsOf({ ...service, moreModels: { camera: { model: modelCatalog["vit-l-16"], weightsGB: 0.6 } } }).camera ?? "");
+    expect(config).toMatchObject({ input: [{ name: "pixel_values", dims: ["3", "384", "384"] }], output: [{ name: "logits", dims: ["2"] }] });
   });
 
   it("gives vLLM inside of Triton fields that its engine arguments have", () => {
