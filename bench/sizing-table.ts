@@ -18,7 +18,8 @@ export function errorPercent({ published, planned }: PublishedFigure): number {
 }
 
 function row(figure: PublishedFigure): string {
-  const error = errorPercent(figure);
+  // Adding 0 turns -0 into 0.
+  const error = Math.round(errorPercent(figure) * 10) / 10 + 0;
   return `| ${figure.model} | ${figure.on} | ${figure.what} | ${shown(figure.published)} ${figure.unit} | ${shown(figure.planned())} ${figure.unit} | ${error >= 0 ? "+" : ""}${error.toFixed(1)} % | ${figure.source} |`;
 }
 

@@ -79,11 +79,11 @@ export const publishedFigures: readonly PublishedFigure[] = [
   left("llama-3.1-8b bf16", "1x H100 80GB, 0.90, 256 sequences", 53.29, () => cacheLeft(fact("llama-3.1-8b"), { usableGiB: 79.22, utilization: 0.9, sequences: 256 }), profiling, 5),
   loaded("qwen2.5-14b", () => fact("qwen2.5-14b"), { gpus: "2x RTX 4090", tensorParallel: 2, gib: 13.9476, source: issue(13061), note: "DeepSeek-R1-Distill-Qwen-14B, which has the same architecture." }),
   loaded("qwen3-8b", () => fact("qwen3-8b"), { gpus: "1x RTX 5090", tensorParallel: 1, gib: 15.27, source: "vLLM 0.24.0 log of July 2026" }),
-  loaded("qwen3-4b", () => fromConfig("qwen3-4b"), { gpus: "1 GPU", tensorParallel: 1, gib: 7.6785, source: "[vllm toolbox PR 5](https://github.com/kyuz0/amd-strix-halo-vllm-toolboxes/pull/5)", note: "sized from its config.json; the log adds 0.18 GiB, a tied head kept as a tensor of its own in part." , tolerancePercent: 4 }),
+  loaded("qwen3-4b", () => fromConfig("qwen3-4b"), { gpus: "1 GPU", tensorParallel: 1, gib: 7.6785, source: "[vllm toolbox PR 5](https://github.com/kyuz0/amd-strix-halo-vllm-toolboxes/pull/5)", note: "sized from its config.json; where the log's 0.18 GiB more come from is not known.", tolerancePercent: 4 }),
   loaded("gemma-3-27b", () => fact("gemma-3-27b"), { gpus: "4 GPUs", tensorParallel: 4, gib: 13.1665, source: issue(15676), tolerancePercent: 7, note: "the log counts the vision tower, which is not divided, and which the catalog leaves out." }),
   loaded("llama-3.1-405b", () => fact("llama-3.1-405b"), {
     gpus: "8x H100 80GB", tensorParallel: 8, precision: "fp8", gib: 57.752, source: issue(6746), tolerancePercent: 20,
-    note: "a large error: Meta's own FP8 checkpoint keeps attention and the first and last layers in 16 bits. State `weights.sizeGB` and leave that much margin for it; checkpoints with every linear layer in FP8 are as planned.",
+    note: "a large error: Meta's own FP8 checkpoint quantises the feed-forward networks alone, without those of the first and last layer; counted so it is 56.7 GiB. State `weights.sizeGB` for it; checkpoints with every linear layer in FP8 are as planned.",
   }),
   loaded("gpt-oss-120b mxfp4,", () => fact("gpt-oss-120b"), { gpus: "1x H100 80GB, Marlin", tensorParallel: 1, gib: 65.9651, source: issue(23278), note: "kernels pad the hidden size of 2880 to a multiple of 256." }),
   loaded("gpt-oss-120b mxfp4,", () => fact("gpt-oss-120b"), { gpus: "1x H100 80GB, Triton", tensorParallel: 1, gib: 64.38, source: issue(33155), note: "as above." }),
