@@ -32,6 +32,12 @@ esac`,
   sleep: "true",
 };
 
+/** Flags of `k3s server` and `k3s agent` that config.yaml may name: pkg/cli/cmds/server.go and agent.go in k3s's source. Of all that there are, those that are used. */
+const k3sFlags = {
+  server: ["node-name", "node-ip", "kubelet-arg", "server", "token-file", "cluster-init", "cluster-cidr", "service-cidr", "tls-san", "disable", "secrets-encryption", "write-kubeconfig-mode"],
+  agent: ["node-name", "node-ip", "kubelet-arg", "server", "token-file"],
+};
+
 if (!hasNamespaces()) process.stderr.write("unshare gives no mounts here (a kernel without user namespaces): k3s.sh was not run\n");
 
 describe.skipIf(!hasNamespaces())("k3s.sh", () => {
@@ -87,6 +93,18 @@ describe.skipIf(!hasNamespaces())("k3s.sh", () => {
     expect(parse(host.read(config))).toEqual({ "node-name": "gpu-01", server: "https://10.0.0.10:6443", "token-file": tokenFile });
     const again = await apply(agent());
     expect([again.code, documentOf(again).changed]).toEqual([0, []]);
+  });
+
+  it("is set up in k3s's own words, whatever its role", async () => {
+    const keys = (): string[] => Object.keys(parse(host.read(config)) as object);
+    await apply(agent("--system-reserved", "cpu=1,memory=4Gi", "--address", "10.0.0.11"), token);
+    expect(keys().sort()).toEqual([...k3sFlags.agent].sort());
+    host.remove("/etc/systemd/system/k3s-agent.service");
+    const joining = first().map((word, index, words) => (words[index - 1] === "--role" ? "server" : word));
+    await apply([...joining, "--join", "https://10.0.0.10:6443"], token);
+    expect(k3sFlags.server).toEqual(expect.arrayContaining(keys()));
+    expect(keys()).toEqual(expect.arrayContaining(["server", "token-file", "cluster-cidr"]));
+    expect(keys()).not.toContain("cluster-init");
   });
 
   it("asks for the token where it has none, and takes nothing else for one", async () => {
