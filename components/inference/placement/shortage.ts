@@ -10,8 +10,8 @@ import type { ServiceRequest } from "./service-request";
 const mostChanges = 3;
 const mostNamedServers = 5;
 
-export function changeText({ field, value }: Change): string {
-  return `${field}: ${value}`;
+function changeText({ field, value }: Change): string {
+  return `${field}: ${value}${field === "gpusPerReplica" ? " (with tensorParallel and pipelineParallel left out)" : ""}`;
 }
 
 /** "Write a, b or c." */
