@@ -38,8 +38,9 @@ export function leaderWorkerSetObjects(environment: Environment, plan: WorkloadP
     own("v1", "ConfigMap", name, { data: { "configuration.json": JSON.stringify(configuration) } }),
     ...network(),
     own("v1", "Service", fixed.service, { spec: { selector, ports: [{ name: "webhook", port: 443, targetPort: ports.webhook, protocol: "TCP" }] } }),
-    deployment(environment),
+    // Before the Deployment: as it starts, the controller puts the authority of its certificate into them.
     ...webhooks(),
+    deployment(environment),
   ];
 }
 
@@ -116,7 +117,6 @@ function network(): KubernetesObject[] {
 }
 
 function deployment(environment: Environment): KubernetesObject {
-  const probe = (path: string): Record<string, unknown> => ({ httpGet: { path, port: ports.health } });
   return own("apps/v1", "Deployment", name, {
     spec: {
       replicas: 2,
@@ -139,8 +139,9 @@ function deployment(environment: Environment): KubernetesObject {
               command: ["/manager"],
               args: ["--config=/etc/lws/configuration.json"],
               ports: [{ name: "webhook", containerPort: ports.webhook, protocol: "TCP" }, { name: "health", containerPort: ports.health, protocol: "TCP" }],
-              livenessProbe: { ...probe("/healthz"), initialDelaySeconds: 15, periodSeconds: 20 },
-              readinessProbe: { ...probe("/readyz"), initialDelaySeconds: 5, periodSeconds: 10 },
+              livenessProbe: { httpGet: { path: "/healthz", port: ports.health }, initialDelaySeconds: 15, periodSeconds: 20 },
+              // Its own readiness says nothing of the webhooks, which answer once the certificate has come back through the mounted Secret.
+              readinessProbe: { tcpSocket: { port: ports.webhook }, initialDelaySeconds: 5, periodSeconds: 5 },
               resources: { requests: { cpu: "100m", memory: "256Mi" }, limits: { cpu: "1", memory: "1Gi" } },
               ...restrictedContainer(),
               volumeMounts: [{ name: "certificate", mountPath: certificateFolder, readOnly: true }, { name: "configuration", mountPath: "/etc/lws", readOnly: true }],
