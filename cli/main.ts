@@ -83,6 +83,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .argument("<environment>")
     .option("--hosts", "only the host side: drives, arrays, packages, drivers. Minutes")
     .option("--cluster", "only the cluster side: objects, admission, placement. Under a minute")
+    .option("--kubeconfig <file>", "let this cluster judge the objects, by dry runs: nothing is created there")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExamples:\n  rackwright rehearse dev-test\n  rackwright rehearse dev-test --cluster\n")
     .action(run(() => (load("./commands/rehearse") as typeof import("./commands/rehearse")).rehearse));

@@ -8,7 +8,8 @@ import type { ClusterEngine } from "../rehearsal/cluster";
 import type { MadeObject } from "../rehearsal/cluster-checks";
 import type { ControlPlane } from "../rehearsal/control-plane/control-plane";
 import type { HostEngine } from "../rehearsal/hosts";
-import type { EngineOutcome } from "../rehearsal/outcome";
+import { messagesOf, type EngineOutcome } from "../rehearsal/outcome";
+import { RehearsalError } from "../rehearsal/process";
 import type { Rack } from "../rehearsal/rack";
 import { StandInCommands } from "../rehearsal/stand-in-commands";
 import { urnsIn } from "./embedded-state";
@@ -68,6 +69,20 @@ export function clusterEngine(loaded: LoadedEnvironment, plane: Pick<ControlPlan
   };
 }
 
+/** Objects that an environment's program makes in a cluster, from a preview that contacts nothing. */
+export async function plannedObjects(loaded: LoadedEnvironment, stateFile: string, signal: AbortSignal): Promise<MadeObject[]> {
+  const planned: { type: string; inputs: unknown }[] = [];
+  const result = await preview({
+    ...common(loaded, loaded.environment, { secrets: {}, stateFile, signal }),
+    onEvent: ({ resourcePreEvent }) => {
+      const { type, new: made } = resourcePreEvent?.metadata ?? {};
+      if (type !== undefined && made !== undefined && made !== null) planned.push({ type, inputs: made.inputs });
+    },
+  });
+  if (!result.ok) throw new RehearsalError(`${loaded.name} cannot be planned:\n${messagesOf(outcome(result))}`);
+  return objectsOf(planned);
+}
+
 function outcome(result: EngineResult): EngineOutcome {
   return { ok: result.ok, changes: result.changes, messages: result.diagnostics.map(({ message }) => message.trim()) };
 }
@@ -77,13 +92,27 @@ const secretMark = "4dabf18193072939515e22adb298388d";
 /** Objects of Kubernetes in a state, in the order in which they were made. Fields that are secrets are left out. */
 export function madeObjects(state: string): MadeObject[] {
   const { deployment } = JSON.parse(state) as { deployment?: { resources?: { type: string; inputs?: unknown }[] } };
-  return (deployment?.resources ?? [])
+  return objectsOf(deployment?.resources ?? []);
+}
+
+function objectsOf(resources: readonly { type: string; inputs?: unknown }[]): MadeObject[] {
+  return resources
     .filter(({ type }) => type.startsWith("kubernetes:"))
     .map(({ inputs }) => {
-      const body = withoutSecrets(inputs) as { apiVersion: string; kind: string; metadata: { name: string; namespace?: string } };
+      const { data, stringData, ...rest } = withoutSecrets(inputs) as Body;
+      // A preview shows that a secret is there, not what it is.
+      const body = rest.kind === "Secret" ? rest : { ...rest, ...(data === undefined ? {} : { data }), ...(stringData === undefined ? {} : { stringData }) };
       const { apiVersion, kind, metadata: { name, namespace } } = body;
       return { apiVersion, kind, name, ...(namespace === undefined ? {} : { namespace }), body };
     });
+}
+
+interface Body {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string };
+  data?: unknown;
+  stringData?: unknown;
 }
 
 function withoutSecrets(value: unknown): unknown {

@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import * as path from "node:path";
 import { rehearseCluster } from "../../rehearsal/cluster";
+import { rehearseOnExistingCluster } from "../../rehearsal/existing-cluster";
 import { rehearseHosts } from "../../rehearsal/hosts";
 import { RehearsalError } from "../../rehearsal/process";
 import { joinVerdicts, type Verdict } from "../../rehearsal/verdict";
@@ -8,16 +9,20 @@ import { CliError, exitCodes } from "../exit";
 import type { ExitCode } from "../exit";
 import { interruptible } from "../interrupt";
 import { loadEnvironment, projectRoot } from "../project";
-import { clusterEngine, hostEngine } from "../rehearsal-engines";
+import { clusterEngine, hostEngine, plannedObjects } from "../rehearsal-engines";
 import { renderVerdict } from "../render/verdict";
 import type { Terminal } from "../terminal";
 
 /** `rackwright rehearse`: 0 the verdict is good, 1 it is not, 2 bad input, 3 what it needs could not be had. */
-export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; cluster?: boolean; json?: boolean }): Promise<ExitCode> {
+export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; cluster?: boolean; kubeconfig?: string; json?: boolean }): Promise<ExitCode> {
   const loaded = loadEnvironment(name);
   const { environment } = loaded;
   const hasCluster = environment.cluster.distribution !== "none";
   if (options.cluster === true && !hasCluster) throw new CliError(`stacks/Pulumi.${name}.yaml: cluster.distribution is none, so there is no cluster to rehearse. Say k3s or existing there, or rehearse --hosts.`, exitCodes.badInput);
+  if (options.kubeconfig !== undefined) {
+    if (!hasCluster || (options.hosts === true && options.cluster !== true)) throw new CliError("--kubeconfig is for rehearsals of the cluster: leave it out, or say --cluster.", exitCodes.badInput);
+    if (!existsSync(options.kubeconfig)) throw new CliError(`--kubeconfig: there is no file ${options.kubeconfig}.`, exitCodes.badInput);
+  }
   const chosen = options.hosts === true || options.cluster === true;
   const hosts = options.hosts === true || !chosen;
   const cluster = options.cluster === true || (!chosen && hasCluster);
@@ -35,7 +40,10 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
       const common = { name, workDir, onProgress: say, signal };
       const verdicts: Verdict[] = [];
       // The cluster first: it takes seconds, and what it finds need not wait for servers to boot.
-      if (cluster) verdicts.push(await rehearseCluster(environment, { ...common, engine: (plane) => clusterEngine(loaded, plane, path.join(stateDir, "cluster.json"), signal) }));
+      if (cluster && options.kubeconfig !== undefined) {
+        const objects = () => plannedObjects(loaded, path.join(stateDir, "preview.json"), signal);
+        verdicts.push(await rehearseOnExistingCluster(environment, { ...common, kubeconfigFile: options.kubeconfig, objects }));
+      } else if (cluster) verdicts.push(await rehearseCluster(environment, { ...common, engine: (plane) => clusterEngine(loaded, plane, path.join(stateDir, "cluster.json"), signal) }));
       if (hosts) verdicts.push(await rehearseHosts(environment, { ...common, engine: (rack) => Promise.resolve(hostEngine(loaded, rack, path.join(stateDir, "hosts.json"), terminal.progress)) }));
       return joinVerdicts(verdicts);
     });
