@@ -3,7 +3,7 @@ import type { Finding } from "../environment/problems";
 import type { Environment } from "../environment/schema";
 import { planWorkloads, type WorkloadPlan } from "../inference";
 import { planModelStore } from "../inference/model-store/plan";
-import { inferenceNotes } from "../inference/service-plan";
+import { inferenceFindings, inferenceNotes } from "../inference/service-plan";
 import { trainingFindings } from "../training/zero";
 
 /** What a whole site becomes beyond its single servers, as plain data. */
@@ -16,9 +16,13 @@ export interface SitePlan {
 /** Plans what runs where, the cluster below it, and where its weights lie. Pure. */
 export function planSite(environment: Environment): SitePlan {
   const placed = planWorkloads(environment);
-  const services: WorkloadPlan["services"] = {};
-  for (const [name, service] of Object.entries(placed.services)) services[name] = { ...service, notes: [...service.notes, ...inferenceNotes(environment, service)] };
-  const workloads = { ...placed, services };
-  const plans = [workloads, planCluster(environment, workloads), planModelStore(environment, workloads)];
-  return { workloads, findings: [...plans.flatMap(({ findings }) => findings), ...trainingFindings(environment)] };
+  const refused = Object.values(placed.services).flatMap((service) => inferenceFindings(environment, service));
+  const findings = [placed, planCluster(environment, placed), planModelStore(environment, placed)].flatMap((plan) => plan.findings);
+  findings.push(...refused, ...trainingFindings(environment));
+  return { workloads: findings.length > 0 ? placed : { ...placed, services: annotated(environment, placed.services) }, findings };
+}
+
+/** Services with what their engine makes of its settings. */
+function annotated(environment: Environment, services: WorkloadPlan["services"]): WorkloadPlan["services"] {
+  return Object.fromEntries(Object.entries(services).map(([name, service]) => [name, { ...service, notes: [...service.notes, ...inferenceNotes(environment, service)] }]));
 }
