@@ -17,8 +17,9 @@ const families: readonly { from: number; name: string }[] = [
 ];
 
 /**
- * A server's node as it joins, before anything labels it: what its kubelet, its device plugins and, where the site runs it,
- * NVIDIA's feature discovery say of it. Taints and the environment's labels are the cluster component's to set. Pure.
+ * A server's node as it joins, before anything labels it: what its kubelet and its device plugins say of it, and NVIDIA's
+ * feature discovery where the cluster exists already and may run it. On k3s the cluster component sets its labels, as it sets
+ * taints and the environment's labels everywhere. Pure.
  * @throws Error for a server that the environment does not have.
  */
 export function nodeShape(environment: Environment, name: string): NodeShape {
@@ -33,7 +34,7 @@ export function nodeShape(environment: Environment, name: string): NodeShape {
     allocatable: { cpu: String(allocatable.cpus), memory: `${allocatable.memoryGiB}Gi` },
     labels: {
       ...(environment.cluster.controlPlane.includes(name) ? { "node-role.kubernetes.io/control-plane": "true" } : {}),
-      ...(environment.cluster.gpuStack === "gpu-operator" ? featureLabels(environment, server) : {}),
+      ...(environment.cluster.distribution === "existing" ? featureLabels(environment, server) : {}),
     },
   };
 }
