@@ -190,7 +190,7 @@ class Checkpoints:
 def choose(servers):
     """
     Where to start, from what each server reports: {"complete": [...], "agreed": name or None} by rank.
-    Returns (start, common, problem): the newest that all have, or None for a start from nothing; `problem` forbids a start.
+    Returns (start, problem): the newest that all have, or None for a start from nothing; `problem` forbids a start.
     """
     shared = None
     for report in servers.values():
@@ -200,8 +200,8 @@ def choose(servers):
     agreed = by_step(report["agreed"] for report in servers.values() if report["agreed"])
     if start is None and agreed:
         has = "; ".join("server %d has %s" % (rank, ", ".join(report["complete"]) or "none") for rank, report in sorted(servers.items()))
-        return None, common, "%s was whole on all servers once, and now no checkpoint is: %s. Restore the missing one, or move away all of the job's folders to begin anew." % (agreed[-1], has)
-    return start, common, None
+        return None, "%s was whole on all servers once, and now no checkpoint is: %s. Restore the missing one, or move away all of the job's folders to begin anew." % (agreed[-1], has)
+    return start, None
 
 
 if __name__ == "__main__":

@@ -117,9 +117,7 @@ class Meeting(threading.Thread):
         elif kind == "done":
             self.done.add(rank)
             if len(self.done) == self.servers:
-                # The first server last: this process ends when it is told.
-                for other in sorted(self.connections, reverse=True):
-                    self.tell(self.connections[other], {"kind": "finished"})
+                self.tell_all({"kind": "finished"})
         elif kind == "failed":
             # The first to fail takes the blame: its container ends and counts. The others failed because of it.
             culprit = self.running
@@ -130,13 +128,12 @@ class Meeting(threading.Thread):
     def start_if_all_here(self):
         if self.running or len(self.reports) < self.servers:
             return
-        start, common, problem = choose(self.reports)
+        start, problem = choose(self.reports)
         attempt = secrets.token_hex(6)
         if problem is None:
             self.running = True
             self.done = set()
-        for connection in self.connections.values():
-            self.tell(connection, {"kind": "refuse", "reason": problem} if problem else {"kind": "start", "from": start, "common": common, "attempt": attempt})
+        self.tell_all({"kind": "refuse", "reason": problem} if problem else {"kind": "start", "from": start, "attempt": attempt})
 
     def lost(self, rank):
         self.reports.pop(rank, None)
@@ -147,6 +144,11 @@ class Meeting(threading.Thread):
         for other, connection in list(self.connections.items()):
             if other != rank:
                 self.tell(connection, {"kind": "stop", "reason": "server %d is lost" % rank})
+
+    def tell_all(self, message):
+        # The first server last: what it is told may end this process.
+        for rank in sorted(self.connections, reverse=True):
+            self.tell(self.connections[rank], message)
 
     def tell(self, connection, message):
         try:
