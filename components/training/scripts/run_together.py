@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from checkpoints import Checkpoints, by_step, choose, step_of  # noqa: E402
 
 EXIT_AGAIN = 75  # worth another try (sysexits.h: temporary failure)
+EXIT_TERMINATED = 128 + signal.SIGTERM
 EXIT_CONFIGURATION = 78  # no use trying again (sysexits.h: configuration error)
 
 BEAT_SECONDS = float(os.environ.get("RACKWRIGHT_BEAT_SECONDS", "5"))
@@ -270,6 +271,8 @@ class Member:
         self.keep_last = int(setting["RACKWRIGHT_CHECKPOINT_KEEP_LAST"])
         self.store = Checkpoints(setting["RACKWRIGHT_CHECKPOINT_DIRECTORY"], int(setting["RACKWRIGHT_PROCESSES"]), self.rank == 0)
         self.launcher = None
+        self.starting = False
+        self.ending = False
         try:
             os.makedirs(self.store.root, exist_ok=True)
             if not os.access(self.store.root, os.W_OK):
@@ -375,7 +378,19 @@ class Member:
             say("starting from %s" % start)
             environment["RACKWRIGHT_CHECKPOINT_RESUME_FROM"] = os.path.join(self.store.root, start)
             environment["RACKWRIGHT_CHECKPOINT_RESUME_STEP"] = str(step_of(start))
+        self.starting = True
         self.launcher = Launcher([argument.replace("@attempt@", attempt) for argument in self.command], environment)
+        self.starting = False
+        if self.ending:
+            sys.exit(EXIT_TERMINATED)
+
+    def terminated(self, _number, _frame):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        # A launcher that is just being started must be known before it can be ended.
+        self.ending = True
+        if not self.starting:
+            sys.exit(EXIT_TERMINATED)
 
     def stop(self):
         if self.launcher is not None:
@@ -390,12 +405,8 @@ def main():
     refuse_other_stage(command)
     adopt_orphans()
     member = Member(command)
-
-    def terminated(_number, _frame):
-        sys.exit(143)
-
-    signal.signal(signal.SIGTERM, terminated)
-    signal.signal(signal.SIGINT, terminated)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, member.terminated)
     if member.rank == 0:
         Meeting(int(os.environ["RACKWRIGHT_SERVERS"]), member.generation, member.leader[1]).start()
     member.run()
