@@ -71,8 +71,15 @@ function plainProgress(write: (text: string) => void): Progress {
   };
 }
 
+/** A reader that has seen enough (`| head`) is no fault, and work that is under way goes on. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+}
+
 /** The process's own terminal. */
 export function processTerminal(): Terminal {
+  process.stdout.on("error", ignoreClosedPipe);
+  process.stderr.on("error", ignoreClosedPipe);
   const colour = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
   const err = (text: string): void => void process.stderr.write(text);
   return {

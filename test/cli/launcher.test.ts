@@ -1,5 +1,7 @@
+import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ProjectCopy } from "../support/project-copy";
 
@@ -23,7 +25,7 @@ describe("rackwright", () => {
     const main = await project.run(["--help"]);
     expect(main.code).toBe(0);
     expect(main.stdout).toContain("Exit codes:");
-    for (const command of ["plan", "up", "drift", "rehearse", "destroy", "export", "secret"]) {
+    for (const command of ["plan", "up", "drift", "rehearse", "destroy", "export", "secret", "size"]) {
       expect(main.stdout).toContain(`  ${command} `);
       const help = await project.run([command, "--help"]);
       expect(help.code).toBe(0);
@@ -38,7 +40,7 @@ describe("rackwright", () => {
     [["plan", "dev-tset"], "Did you mean dev-test?"],
     [["up"], "environment"],
     [["up", "dev-test", "--engine", "terraform"], "must be pulumi or embedded"],
-    [["rehearse", "dev-test"], "--hosts"],
+    [["size", "llama-3.1-70", "--gpus", "4xA100-80GB"], "Did you mean llama-3.1-70b?"],
     [["destroy", "dev-test"], "is not up"],
     [["export", "dev-test"], "is not up"],
     [["secret", "dev-test", "sshPrivatKey"], "Did you mean sshPrivateKey?"],
@@ -49,6 +51,13 @@ describe("rackwright", () => {
     expect(result.stderr).not.toMatch(/^\s+at /m);
     expect(result.stdout).toBe("");
     expect(result.code).toBe(2);
+  });
+
+  it("leaves a pipe whose reader has seen enough without a complaint", async () => {
+    const shell = spawn("sh", ["-c", "./rackwright size llama-3.1-70b --gpus 4xa100-80gb-sxm4 | head -c 1"], { cwd: project.folder });
+    const [stdout, stderr] = await Promise.all([text(shell.stdout), text(shell.stderr)]);
+    expect(stdout).toBe("L");
+    expect(stderr).toBe("");
   });
 
   it("lists every problem of an environment file at once and creates nothing", async () => {
@@ -68,12 +77,12 @@ describe("rackwright", () => {
     const text = await project.run(["plan", "dev-test"], { env: { FORCE_COLOR: "1" } });
     expect(text.code).toBe(0);
     expect(text.stdout).not.toContain("\u001b");
-    expect(text.stdout).toMatch(/^dev-test {2}1 server, 2 GPUs: 14 to create\n/);
+    expect(text.stdout).toMatch(/^dev-test {2}1 server, 2 GPUs: 50 to create\n/);
     expect(text.stdout).toMatch(/hot +\/srv\/hot +raid0 of 2 nvme +4 TB +lost with any one drive/);
 
     const json = await project.run(["plan", "dev-test", "--json"]);
     const document = JSON.parse(json.stdout) as { environments: { environment: string; ok: boolean; changes: object; resources: { urn: string }[]; checks: unknown[] }[] };
-    expect(document.environments.map(({ environment, ok, changes }) => ({ environment, ok, changes }))).toEqual([{ environment: "dev-test", ok: true, changes: { create: 14 } }]);
+    expect(document.environments.map(({ environment, ok, changes }) => ({ environment, ok, changes }))).toEqual([{ environment: "dev-test", ok: true, changes: { create: 50 } }]);
     expect(document.environments[0]?.resources.map(({ urn }) => urn)).toContain(
       "urn:pulumi:dev-test::rackwright::rackwright:site:Site$rackwright:servers:Server$rackwright:servers:StorageTier$command:remote:Command::gpu-01-hot",
     );
