@@ -5,6 +5,7 @@ import { k3sFindings } from "../servers/k3s-plan";
 import { priorityObjects, runtimeClassObjects } from "./classes";
 import { devicePluginObjects, timeSlicingFindings, toolkitFindings } from "./device-plugin";
 import { gpuOperatorObjects } from "./gpu-operator";
+import { leaderWorkerSetObjects } from "./leader-worker-set";
 import { namespaceObjects } from "./namespaces";
 import { nodePatches } from "./nodes";
 import type { KubernetesObject } from "./object";
@@ -36,6 +37,7 @@ export function planCluster(environment: Environment, plan: WorkloadPlan): Clust
       ...quotaObjects(environment, plan),
       ...(gpuStack === "gpu-operator" ? gpuOperatorObjects(environment) : devicePluginObjects(environment)),
       ...rdmaPluginObjects(environment),
+      ...leaderWorkerSetObjects(environment, plan),
     ],
     nodes: nodePatches(environment),
     findings: [...k3sFindings(environment), ...toolkitFindings(environment), ...quotaFindings(environment, plan), ...timeSlicingFindings(environment, plan)],

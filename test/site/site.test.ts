@@ -73,6 +73,24 @@ describe("a site without a cluster", () => {
   });
 });
 
+describe("a replica that spans servers", () => {
+  it("is one LeaderWorkerSet, and brings the controller of that kind", async () => {
+    const environment = structuredClone(shipped("large-cluster"));
+    const service = environment.services["foundation"];
+    if (service === undefined) throw new Error("the environment has lost its service");
+    Object.assign(service, { precision: "bf16", weights: { ...service.weights, sizeGB: undefined }, gpusPerReplica: 16, tensorParallel: 8, pipelineParallel: 2, standbyReplicas: 0 });
+    expect(planSite(environment).findings).toEqual([]);
+    const { resources } = await registered(environment);
+    expect(resources.filter(({ type }) => type.includes("leaderworkerset")).map(({ name }) => name)).toEqual(["leaderworkerset-inference-foundation-gpu-01"]);
+    expect(resources.map(({ name }) => name)).toContain("deployment-lws-system-lws-controller-manager");
+  });
+
+  it("is the only thing that needs the controller", async () => {
+    const { resources } = await registered(shipped("large-cluster"));
+    expect(resources.filter(({ name }) => name.includes("lws") || name.includes("leaderworkerset"))).toEqual([]);
+  });
+});
+
 describe("the plan of a site", () => {
   it.each(environmentNames)("%s: everything has its place", (name) => {
     const { findings, workloads } = planSite(shipped(name));
