@@ -145,8 +145,9 @@ export async function update(given: KubeObject, known: KubeObject, ignoreChanges
     } catch (error) {
       // Somebody, as often a controller, changed it between our reading and our writing.
       if (isOvertaken(error) && attempt < MAX_OVERTAKEN) continue;
-      if (isNotFound(error) && !isMissingNamespace(error)) {
-        throw new Error(`${describe(given)} is no longer in the cluster; run: rackwright refresh, and then up again to make it anew`, { cause: error });
+      if (isNotFound(error) && !isPatch(context.type, given)) {
+        context.log("warning", `${describe(given)} was no longer in the cluster; it is made anew`);
+        return create(given, false, context);
       }
       throw failure(error, given);
     }

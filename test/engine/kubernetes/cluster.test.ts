@@ -203,11 +203,15 @@ describe("update", () => {
     await objects.delete(made);
   });
 
-  it("says that the object is gone", async () => {
+  it("makes an object anew that is gone, and says so", async () => {
     const name = unique("gone");
     const made = await objects.create(configMap(space, name, { a: "1" }));
     await plane.call("DELETE", `/api/v1/namespaces/${space}/configmaps/${name}`);
-    await expect(objects.update(made, configMap(space, name, { a: "2" }))).rejects.toThrow("is no longer in the cluster; run: rackwright refresh");
+    await objects.update(made, configMap(space, name, { a: "2" }), {}, true);
+    expect(await liveConfigMap(name)).toBeUndefined();
+    await objects.update(made, configMap(space, name, { a: "2" }));
+    expect((await liveConfigMap(name))?.["data"]).toEqual({ a: "2" });
+    expect(objects.lines).toContain(`warning: ConfigMap ${space}/${name} was no longer in the cluster; it is made anew`);
   });
 
   it("replaces a custom resource definition as a whole", async () => {
