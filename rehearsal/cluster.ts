@@ -1,8 +1,10 @@
+import { needsLeaderWorkerSet } from "../components/cluster/leader-worker-set";
 import { planSite } from "../components/site/plan";
 import type { Environment } from "../components/environment/schema";
 import { ClusterChecks, type MadeObject } from "./cluster-checks";
 import { startControlPlane, type ControlPlane } from "./control-plane/control-plane";
 import { answerIngresses } from "./control-plane/ingress";
+import { runLeaderWorkerSets } from "./control-plane/leader-worker-set";
 import { nodeShape } from "./control-plane/nodes";
 import { changesOf, messagesOf, quiet, type EngineOutcome } from "./outcome";
 import { RehearsalError } from "./process";
@@ -44,7 +46,9 @@ export async function rehearseCluster(environment: Environment, options: Cluster
   say("Starting the control plane");
   const plane = await startControlPlane({ workDir: options.workDir, onProgress: say, signal: options.signal, serviceCidr: environment.cluster.serviceCidr });
   const endIngresses = answerIngresses(plane);
+  const over = new AbortController();
   try {
+    if (needsLeaderWorkerSet(workloads)) await runLeaderWorkerSets(plane, { onProgress: say, signal: over.signal });
     const servers = Object.keys(environment.servers);
     say(`The API server answers after ${((Date.now() - started) / 1000).toFixed(1)} s; adding ${servers.length} nodes`);
     await plane.addNode(...servers.map((name) => nodeShape(environment, name)));
@@ -108,10 +112,11 @@ export async function rehearseCluster(environment: Environment, options: Cluster
       leftOut: [],
       checks: checks.list,
       notMade,
-      standIns: clusterStandIns(environment),
+      standIns: [...clusterStandIns(environment), ...(needsLeaderWorkerSet(workloads) ? [{ what: "the LeaderWorkerSet controller 0.9.0 as a process of this machine", standsInFor: "its pods" }] : [])],
       seconds: Math.round((Date.now() - started) / 1000),
     };
   } finally {
+    over.abort();
     endIngresses();
     await plane.stop();
   }

@@ -4,6 +4,7 @@ import { Agent, request } from "node:https";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { pause, RehearsalError } from "../process";
+import { Egress } from "./egress";
 import { nodeObject, type NodeShape } from "./node-object";
 import { Part } from "./part";
 import { controlPlaneModules, programs, type ProgramOptions } from "./programs";
@@ -28,6 +29,10 @@ export interface ControlPlane {
   addNode: (...shapes: NodeShape[]) => Promise<void>;
   /** A node's crash: its heartbeats end at once and nothing is said to anybody. */
   killNode: (name: string) => Promise<void>;
+  /** Starts one more process that ends with the control plane. */
+  start: (name: string, command: string, args: readonly string[], env?: Readonly<Record<string, string>>) => void;
+  /** Leads the API server to a port of this machine when it calls a host such as `10.43.0.7:443` in its cluster. */
+  route: (host: string, port: number) => void;
   /** Memory of all processes, in MiB. */
   memoryMiB: () => number;
   /** One call to the API server as administrator. @throws Error with the server's answer unless it is a 2xx; 404 is undefined. */
@@ -48,17 +53,20 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   mkdirSync(options.workDir, { recursive: true });
   const folder = mkdtempSync(join(resolve(options.workDir), "control-plane-"));
   const parts: Part[] = [];
-  const start = (name: string, command: string, args: readonly string[]): Part => {
-    const part = new Part(name, command, args, folder);
+  const start = (name: string, command: string, args: readonly string[], env?: Readonly<Record<string, string>>): Part => {
+    const part = new Part(name, command, args, folder, env);
     parts.push(part);
     return part;
   };
+  const egress = await Egress.listen();
   const stop = async (): Promise<void> => {
+    egress.close();
     // The store last: the others would wait for it.
     for (const part of parts.splice(0).reverse()) await part.kill();
     rmSync(folder, { recursive: true, force: true });
   };
   const stopAtExit = (): void => {
+    egress.close();
     for (const part of parts) part.killNow();
     rmSync(folder, { recursive: true, force: true });
   };
@@ -70,6 +78,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     writeFileSync(file("service-accounts.key"), privateKey, { mode: 0o600 });
     const token = randomBytes(24).toString("hex");
     writeFileSync(file("tokens.csv"), `${token},rehearsal,rehearsal,system:masters\n`, { mode: 0o600 });
+
+    const cluster = { name: "cluster", connection: { proxyProtocol: "HTTPConnect", transport: { uds: { udsName: egress.socket } } } };
+    writeFileSync(file("egress.json"), JSON.stringify({ apiVersion: "apiserver.k8s.io/v1beta1", kind: "EgressSelectorConfiguration", egressSelections: [cluster] }));
 
     const store = `http://127.0.0.1:${etcdPort}`;
     const peer = `http://127.0.0.1:${peerPort}`;
@@ -83,7 +94,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       `--service-account-key-file=${file("service-accounts.key")}`, `--service-account-signing-key-file=${file("service-accounts.key")}`, "--service-account-issuer=https://kubernetes.default.svc",
       // The address of the API server inside the cluster would have to be one that pods can reach.
       "--endpoint-reconciler-type=none", `--service-cluster-ip-range=${options.serviceCidr ?? "10.43.0.0/16"}`, "--enable-admission-plugins=PodSecurity", "--profiling=false",
-      ...tolerations(options.grace),
+      `--egress-selector-config-file=${file("egress.json")}`, ...tolerations(options.grace),
     ]);
 
     const url = `https://127.0.0.1:${apiPort}`;
@@ -126,6 +137,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         nodes.delete(name);
         await part.kill();
       },
+      start: (name, command, args, env) => void start(name, command, args, env),
+      route: (host, port) => egress.route(host, port),
       memoryMiB: () => Math.round(parts.reduce((sum, part) => sum + part.residentKiB(), 0) / 1024),
       call: (method, path, body, contentType) => client.call(method, path, body, contentType),
       stop: async () => {
@@ -240,7 +253,7 @@ function messageOf(text: string): string {
 }
 
 /** Ports that nothing listens on at this moment. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from(
       { length: count },

@@ -15,11 +15,12 @@ export class Part {
     command: string,
     args: readonly string[],
     folder: string,
+    env: Readonly<Record<string, string>> = {},
   ) {
     this.log = join(folder, `${name}.log`);
     const output = openSync(this.log, "a");
     // A group of its own: Ctrl-C is for the rehearsal, which ends its parts in their order. HOME keeps configuration of this machine's user out.
-    this.child = spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], { stdio: ["ignore", output, output], detached: true, cwd: folder, env: { PATH: process.env["PATH"], HOME: folder } });
+    this.child = spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], { stdio: ["ignore", output, output], detached: true, cwd: folder, env: { PATH: process.env["PATH"], HOME: folder, ...env } });
     closeSync(output);
     this.exited = new Promise((resolve) => {
       const ended = (): void => {
