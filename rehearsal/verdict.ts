@@ -42,10 +42,10 @@ export class Checks {
 
   /**
    * Runs one check. It passes when `look` returns what was seen and fails when it throws.
-   * @throws RehearsalError when the rehearsal was told to stop before it.
+   * @throws RehearsalError when the rehearsal was told to stop: what was cut off says nothing.
    */
   async make(name: string, look: () => Promise<string>): Promise<boolean> {
-    if (this.signal?.aborted === true) throw new RehearsalError("The rehearsal was stopped.");
+    this.goOn();
     this.onProgress(name);
     const started = Date.now();
     let ok = true;
@@ -53,6 +53,7 @@ export class Checks {
     try {
       detail = await look();
     } catch (error) {
+      this.goOn();
       ok = false;
       detail = error instanceof Error ? error.message : String(error);
     }
@@ -60,6 +61,10 @@ export class Checks {
     this.list.push({ name, ok, detail, seconds });
     this.onProgress(`${ok ? "ok" : "FAILED"}  ${name}: ${detail} (${seconds} s)`);
     return ok;
+  }
+
+  private goOn(): void {
+    if (this.signal?.aborted === true) throw new RehearsalError("The rehearsal was stopped.");
   }
 
   get ok(): boolean {
