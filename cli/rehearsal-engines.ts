@@ -22,9 +22,9 @@ import type { LoadedEnvironment } from "./project";
 import type { Progress } from "./terminal";
 
 /** The embedded engine on an environment that was changed for a rehearsal, with a state and a passphrase that live as long as that. */
-function common(loaded: LoadedEnvironment, environment: Environment, { secrets, stateFile, signal }: { secrets: Record<string, string>; stateFile: string; signal?: AbortSignal }) {
+function common(loaded: LoadedEnvironment, environment: Environment, { secrets, stateFile, signal, cancelSignal }: { secrets: Record<string, string>; stateFile: string; signal?: AbortSignal; cancelSignal?: AbortSignal }) {
   const changed: LoadedEnvironment = { ...loaded, environment, config: { "rackwright:environment": JSON.stringify(environment) }, secureKeys: [] };
-  return { ...engineOptions(changed, { secrets, passphrase: randomBytes(24).toString("base64"), ...(signal === undefined ? {} : { signal }) }), stateFile };
+  return { ...engineOptions(changed, { secrets, passphrase: randomBytes(24).toString("base64"), ...(signal === undefined ? {} : { signal }), ...(cancelSignal === undefined ? {} : { cancelSignal }) }), stateFile };
 }
 
 /** `up`, `drift` and `destroy` on the emulated servers. */
@@ -49,7 +49,7 @@ export function hostEngine(loaded: LoadedEnvironment, rack: Pick<Rack, "environm
 }
 
 /** `up`, `plan` and `destroy` on a control plane, with commands on hosts that nobody runs. */
-export function clusterEngine(loaded: LoadedEnvironment, plane: Pick<ControlPlane, "kubeconfig">, stateFile: string, signal: AbortSignal): ClusterEngine {
+export function clusterEngine(loaded: LoadedEnvironment, plane: Pick<ControlPlane, "kubeconfig">, stateFile: string, { signal, cancelSignal }: { signal: AbortSignal; cancelSignal?: AbortSignal }): ClusterEngine {
   const generated = (): string => randomBytes(18).toString("hex");
   const secrets = {
     [SECRETS.sshPrivateKey]: generated(),
@@ -60,7 +60,7 @@ export function clusterEngine(loaded: LoadedEnvironment, plane: Pick<ControlPlan
   };
   const answer = (urn: string): string => (urn.endsWith("-kubeconfig") ? plane.kubeconfig : urn.endsWith("-token") ? generated() : "");
   const providers = () => shippedProviders(projectRoot).map((provider) => (provider.package === "command" ? new StandInCommands(provider, answer) : provider));
-  const base = common(loaded, loaded.environment, { secrets, stateFile, signal });
+  const base = common(loaded, loaded.environment, { secrets, stateFile, signal, ...(cancelSignal === undefined ? {} : { cancelSignal }) });
   return {
     up: async () => outcome(await up({ ...base, providers: providers() })),
     preview: async () => outcome(await preview({ ...base, providers: providers() })),

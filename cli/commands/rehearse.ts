@@ -36,14 +36,14 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
     terminal.err(`${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s  ${line}\n`);
   };
   try {
-    const verdict = await interruptible(terminal, async (signal) => {
+    const verdict = await interruptible(terminal, async (signal, cancelSignal) => {
       const common = { name, workDir, onProgress: say, signal };
       const verdicts: Verdict[] = [];
       // The cluster first: it takes seconds, and what it finds need not wait for servers to boot.
       if (cluster && options.kubeconfig !== undefined) {
         const objects = () => plannedObjects(loaded, path.join(stateDir, "preview.json"), signal);
         verdicts.push(await rehearseOnExistingCluster(environment, { ...common, kubeconfigFile: options.kubeconfig, objects }));
-      } else if (cluster) verdicts.push(await rehearseCluster(environment, { ...common, engine: (plane) => clusterEngine(loaded, plane, path.join(stateDir, "cluster.json"), signal) }));
+      } else if (cluster) verdicts.push(await rehearseCluster(environment, { ...common, engine: (plane) => clusterEngine(loaded, plane, path.join(stateDir, "cluster.json"), { signal, cancelSignal }) }));
       if (hosts) verdicts.push(await rehearseHosts(environment, { ...common, engine: (rack) => Promise.resolve(hostEngine(loaded, rack, path.join(stateDir, "hosts.json"), terminal.progress)) }));
       return joinVerdicts(verdicts);
     });

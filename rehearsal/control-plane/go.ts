@@ -43,7 +43,7 @@ async function minorVersion(command: string): Promise<number | undefined> {
 async function fetchToolchain(go: string, { onProgress, signal }: Options): Promise<string> {
   const architecture = arch() === "x64" ? "amd64" : arch();
   const name = `golang.org/toolchain@v0.0.1-${toolchain}.${platform()}-${architecture}`;
-  onProgress?.(`fetching ${toolchain}, for this machine's Go is too old ...`);
+  onProgress?.(`using ${toolchain} of the module proxy, for this machine's Go is too old`);
   const { code, stdout, stderr } = await tryRun(go, ["mod", "download", "-json", name], { cwd: "/", signal, env: { GO111MODULE: "on" } });
   const folder = code === 0 ? (JSON.parse(stdout) as { Dir?: string }).Dir : undefined;
   if (folder === undefined) throw new RehearsalError(`${name} could not be fetched by \`${go} mod download\`: ${lastLines(stderr || stdout, 6)}`, "unreachable");

@@ -21,7 +21,7 @@ describe("a rehearsal of a cluster with a replica that spans servers", () => {
   it("brings the real program up, with the real LeaderWorkerSet controller, places every pod as planned and leaves nothing", async () => {
     const signal = new AbortController().signal;
     const lines: string[] = [];
-    const verdict = await rehearseCluster(environment, { name: "large-cluster", workDir, signal, onProgress: (line) => lines.push(line), engine: (plane) => clusterEngine(loaded, plane, join(folder, "state.json"), signal) });
+    const verdict = await rehearseCluster(environment, { name: "large-cluster", workDir, signal, onProgress: (line) => lines.push(line), engine: (plane) => clusterEngine(loaded, plane, join(folder, "state.json"), { signal }) });
     expect(verdict.checks.filter(({ ok }) => !ok)).toEqual([]);
     expect(verdict.notMade).toEqual([]);
     expect(verdict.checks).toHaveLength(8);
