@@ -90,7 +90,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
 
   main
     .command("destroy")
-    .description("forget an environment: its resources leave the state. No drive is wiped, no package is removed")
+    .description("take an environment down: what is in its cluster is deleted, hosts are left as they are. No drive is wiped, no package is removed")
     .argument("<environment>")
     .option("--yes", "do not ask; needed where there is no terminal")
     .option("--json", "one JSON document on stdout")
@@ -109,7 +109,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .command("secret")
     .description("encrypt a value from stdin into an environment's file, as `pulumi config set --secret` does")
     .argument("<environment>")
-    .argument("<name>", "sshPrivateKey, objectStoreAccessKeyId or objectStoreSecretAccessKey")
+    .argument("<name>", "sshPrivateKey, objectStoreAccessKeyId, objectStoreSecretAccessKey, kubeconfig or inferenceApiKey")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExample:\n  rackwright secret dev-test sshPrivateKey < ~/.ssh/id_ed25519\n")
     .action(run(() => (load("./commands/secret") as typeof import("./commands/secret")).secret));

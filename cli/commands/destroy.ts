@@ -13,7 +13,7 @@ import { progressOf, renderOutcome } from "../render/run";
 import { readSecrets } from "../secrets";
 import type { Terminal } from "../terminal";
 
-/** `rackwright destroy`: the environment's resources leave the embedded engine's state; hosts keep everything. */
+/** `rackwright destroy`: deletes what is in the cluster and forgets the rest; hosts keep everything. */
 export async function destroy(terminal: Terminal, name: string, options: { yes?: boolean; json?: boolean }): Promise<ExitCode> {
   const loaded = loadEnvironment(name);
   const choice = chooseEngine(name, undefined);
@@ -22,8 +22,10 @@ export async function destroy(terminal: Terminal, name: string, options: { yes?:
   if (resources === 0) throw new CliError(`${name} is not up: the embedded engine holds no state of it.`, exitCodes.badInput);
   const secrets = await readSecrets(loaded);
   const passphrase = requirePassphrase("the state keeps connections to servers as secrets");
-  terminal.err(`${resources} resources of ${name} leave the state. The hosts stay as they are: no drive is wiped, no file system unmounted, no package removed.\n`);
-  if (!(await confirm(`Forget ${name}?`, options.yes === true))) return exitCodes.finding;
+  const running = [...Object.keys(loaded.environment.services), ...Object.keys(loaded.environment.training)];
+  const ends = running.length === 0 ? "" : ` What is in the cluster is deleted: ${running.join(", ")} ${running.length === 1 ? "ends" : "end"}.`;
+  terminal.err(`${resources} resources of ${name} leave the state.${ends} The hosts stay as they are: no drive is wiped, no file system unmounted, no package removed.\n`);
+  if (!(await confirm(`Take ${name} down?`, options.yes === true))) return exitCodes.finding;
   return interruptible(terminal, async (signal, cancelSignal) => {
     const result = await withEngineErrors(() => engineDestroy({ ...engineOptions(loaded, { secrets, passphrase, signal, cancelSignal }), onEvent: progressOf(terminal) }));
     terminal.progress.done();

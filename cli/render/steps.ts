@@ -24,7 +24,7 @@ const signs: Partial<Record<StepOp, { sign: string; style: "green" | "yellow" | 
   same: { sign: " ", style: "dim" },
 };
 
-/** The steps of a preview in the order of the program, each resource once. */
+/** The steps of a preview, each resource once, children behind their parents. */
 export function plannedSteps(events: readonly EngineEvent[]): PlannedStep[] {
   const steps = new Map<string, PlannedStep>();
   for (const { resourcePreEvent } of events) {
@@ -47,7 +47,23 @@ function toStep({ op, urn, type, diffs, old, new: wanted }: StepEventMetadata): 
   };
 }
 
-/** Children behind their parents, in the order of the program; the stack itself, which says nothing, is left out. */
+/** From the ground up: servers, the cluster on them, weights, services, training jobs. */
+const layers = ["rackwright:servers:", "rackwright:cluster:", "rackwright:inference:ModelStore", "rackwright:inference:", "rackwright:training:"];
+
+/**
+ * Siblings as they are read. What is independent reaches the engine in any order, and two plans of one environment must
+ * read alike. A server's own steps come one after another and keep the order of the program.
+ */
+function inReadingOrder(siblings: readonly PlannedStep[]): PlannedStep[] {
+  const layer = ({ type }: PlannedStep): number => {
+    const index = layers.findIndex((prefix) => type.startsWith(prefix));
+    return index === -1 ? layers.length : index;
+  };
+  const ofServer = siblings.some(({ parent }) => parent.includes("rackwright:servers:Server::"));
+  return ofServer ? [...siblings] : [...siblings].sort((a, b) => layer(a) - layer(b) || a.name.localeCompare(b.name, "en", { numeric: true }));
+}
+
+/** Children behind their parents; the stack itself, which says nothing, is left out. */
 function inTreeOrder(steps: readonly PlannedStep[]): PlannedStep[] {
   const below = new Map<string, PlannedStep[]>();
   const known = new Set(steps.map(({ urn }) => urn));
@@ -58,7 +74,7 @@ function inTreeOrder(steps: readonly PlannedStep[]): PlannedStep[] {
     else siblings.push(step);
   }
   const walk = (parent: string, depth: number): PlannedStep[] =>
-    (below.get(parent) ?? []).flatMap((step) =>
+    inReadingOrder(below.get(parent) ?? []).flatMap((step) =>
       step.type === "pulumi:pulumi:Stack" ? walk(step.urn, depth) : [{ ...step, depth }, ...walk(step.urn, depth + 1)],
     );
   return walk("", 0);

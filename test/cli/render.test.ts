@@ -30,6 +30,22 @@ describe("plannedSteps", () => {
     pre("update", command, "command:remote:Command", tier, ["create"]),
   ];
 
+  it("reads alike in whatever order independent resources reached the engine, from the servers up", () => {
+    const site = `${prefix}rackwright:site:Site::lab`;
+    const below = (type: string, name: string): EngineEvent => pre("create", `${prefix}rackwright:site:Site$${type}::${name}`, type, site);
+    const independent = [
+      below("rackwright:servers:Server", "gpu-2"),
+      below("rackwright:servers:Server", "gpu-10"),
+      below("rackwright:cluster:Cluster", "cluster"),
+      below("rackwright:inference:ModelStore", "model-store"),
+      below("rackwright:inference:InferenceService", "assistant"),
+      below("rackwright:training:TrainingJob", "a-job"),
+    ];
+    const names = (list: EngineEvent[]): string[] => plannedSteps([pre("create", site, "rackwright:site:Site", stack), ...list]).map(({ name }) => name);
+    expect(names(independent)).toEqual(["lab", "gpu-2", "gpu-10", "cluster", "model-store", "assistant", "a-job"]);
+    expect(names([...independent].reverse())).toEqual(names(independent));
+  });
+
   it("puts children behind their parents and leaves out the stack and the providers", () => {
     expect(plannedSteps(events).map(({ name, depth, op }) => [name, depth, op])).toEqual([
       ["gpu-01", 0, "create"],
