@@ -21,8 +21,8 @@ export interface EmulatedDrive {
   idFrom: "device" | "rule";
   /** Bus of the device on the emulated machine. */
   bus: string;
-  /** Reads are held to this speed. Absent: as fast as the emulator is. */
-  readBytesPerSecond?: number;
+  /** Unix socket of an NBD server that has the backing file open and stands before it. Absent: the emulator opens the file. */
+  nbdSocket?: string;
 }
 
 const serialCharacters = 20;
@@ -117,7 +117,6 @@ export function driveArguments(drives: readonly EmulatedDrive[], path: (file: st
   }
   for (let controller = 0; controller < controllers; controller++) args.push("-device", `ich9-ahci,id=ahci${controller}`);
   for (const drive of drives) {
-    if (drive.readBytesPerSecond !== undefined) args.push("-object", JSON.stringify({ "qom-type": "throttle-group", id: throttleGroup(drive), limits: { "bps-read": drive.readBytesPerSecond } }));
     args.push("-blockdev", JSON.stringify(blockNode(drive, path)));
     args.push("-device", JSON.stringify(driveDevice(drive)));
   }
@@ -127,13 +126,8 @@ export function driveArguments(drives: readonly EmulatedDrive[], path: (file: st
 /** The backing file as a QEMU block node. Flushes are kept in the host's memory: the guest's data need not outlive the host. */
 export function blockNode(drive: EmulatedDrive, path: (file: string) => string): Record<string, unknown> {
   const options = { "node-name": drive.node, discard: "unmap", cache: { direct: false, "no-flush": true } };
-  const file = { driver: "file", filename: path(drive.file), discard: "unmap", cache: { direct: false, "no-flush": true } };
-  if (drive.readBytesPerSecond === undefined) return { driver: "raw", ...options, file };
-  return { driver: "throttle", ...options, "throttle-group": throttleGroup(drive), file: { driver: "raw", discard: "unmap", file } };
-}
-
-function throttleGroup(drive: EmulatedDrive): string {
-  return `speed-of-${drive.device}`;
+  if (drive.nbdSocket !== undefined) return { driver: "nbd", ...options, server: { type: "unix", path: drive.nbdSocket } };
+  return { driver: "raw", ...options, file: { driver: "file", filename: path(drive.file), discard: "unmap", cache: { direct: false, "no-flush": true } } };
 }
 
 /** The drive as QEMU's `-device` and QMP's `device_add` take it. */

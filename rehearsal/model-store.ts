@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnvironment } from "../components/environment";
 import type { Environment } from "../components/environment/schema";
@@ -10,6 +11,7 @@ import { ensurePackages } from "./packages";
 import { RehearsalError, run, type Finished } from "./process";
 import { ensureSystemImage } from "./rootfs";
 import { EmulatedServer } from "./server";
+import { slowDrive, slowDrivePrograms, type SlowDrive } from "./slow-drive";
 import { makeKeyPair } from "./ssh";
 import { Checks, must, type Verdict } from "./verdict";
 
@@ -34,10 +36,14 @@ export interface ModelStoreVerdict extends Verdict {
   measurements: readonly LoadMeasurement[];
 }
 
-/** What each throttled drive reads. The emulator itself moves some 300 MiB/s, so that four drives stay well below it. */
-const driveMiBps = 16;
+/** What each slow drive reads: so little that a busy machine's emulator keeps up with several. */
+const driveMiBps = 4;
 const shards = 16;
-const shardMiB = 16;
+const shardMiB = 8;
+/** Size of one read. A parallel loader's spans all drives of an array of four; one stream's does not. */
+const pieceMiB = { sequential: 1, parallel: 2 };
+/** XFS wants 560 MiB where it is told of stripes. */
+const tierMiB = 768;
 const modelMiB = shards * shardMiB;
 /** Of what N drives read, a load through them must reach this share. */
 const wantedShare = 0.9;
@@ -70,13 +76,9 @@ function environmentFor(drives: number, hostKey: string): Environment {
   return result.environment;
 }
 
-/** Room for one model and a half on the hot tier; its drives and the one they are compared with read at the same speed. */
-function shape(drives: number): (drive: EmulatedDrive) => EmulatedDrive {
-  return (drive) => {
-    if (drive.kind === "hdd") return { ...drive, sizeMiB: 3 * modelMiB };
-    const whole = 3 * modelMiB;
-    return { ...drive, sizeMiB: drive.id.includes("HOT") ? whole / drives : whole, readBytesPerSecond: driveMiBps * 2 ** 20 };
-  };
+/** The hot tier's drives and the one they are compared with read at the same speed; the tier that weights come from is not slowed down. */
+function shape(drives: number, folder: string): (drive: EmulatedDrive) => EmulatedDrive {
+  return (drive) => (drive.kind === "hdd" ? { ...drive, sizeMiB: tierMiB } : { ...drive, sizeMiB: drive.id.includes("HOT") ? Math.ceil(tierMiB / drives / 16) * 16 : tierMiB, nbdSocket: join(folder, `${drive.device}.sock`) });
 }
 
 class Machine {
@@ -89,10 +91,8 @@ class Machine {
   async makeTiers(environment: Environment): Promise<string> {
     const archive = await run("sh", ["-c", `tar -C '${join(SCRIPTS_FOLDER, "..")}' -czf - scripts | base64`]);
     await this.emulated.ssh.run(`mkdir -p ${REMOTE_FOLDER} && base64 -d | tar -xz -C ${REMOTE_FOLDER}`, { input: archive });
-    for (const step of planServer(environment, serverName).steps.filter(({ kind }) => kind === "storage-tier")) {
-      await this.emulated.ssh.run(commandLine(step, "apply", "root"));
-      await this.emulated.ssh.run(commandLine(step, "check", "root"));
-    }
+    const steps = planServer(environment, serverName).steps.filter(({ kind }) => kind === "storage-tier");
+    for (const step of steps) await this.emulated.ssh.run(commandLine(step, "apply", "root"));
     return this.emulated.ssh.run("lsblk --noheadings --raw --output NAME,TYPE,MOUNTPOINT | awk '$3 ~ /^.srv/ { printf \"%s %s %s; \", $1, $2, $3 }'");
   }
 
@@ -104,7 +104,7 @@ class Machine {
   /** Reads all shards with empty caches and past them. Returns what was read in a second. */
   async load(folder: string, drives: number, streams: number): Promise<LoadMeasurement> {
     const nanoseconds = await this.emulated.ssh.run(
-      `sync; echo 3 >/proc/sys/vm/drop_caches; start=$(date +%s%N); ls ${folder}/*.safetensors | xargs -P ${streams} -I F dd if=F of=/dev/null bs=1M iflag=direct status=none && echo $(($(date +%s%N) - start))`,
+      `sync; echo 3 >/proc/sys/vm/drop_caches; start=$(date +%s%N); ls ${folder}/*.safetensors | xargs -P ${streams} -I F dd if=F of=/dev/null bs=${streams === 1 ? pieceMiB.sequential : pieceMiB.parallel}M iflag=direct status=none && echo $(($(date +%s%N) - start))`,
     );
     return { drives, streams, mebibytesPerSecond: modelMiB / (Number(nanoseconds) / 1e9) };
   }
@@ -187,7 +187,7 @@ async function rehearseServer(checks: Checks, machine: Machine, environment: Env
 
   await checks.make(named("a full hot tier is an error before the copy starts"), async () => {
     // Sparse, and its checksum is never looked at: nothing of it may be copied.
-    await emulated.ssh.run(`mkdir ${store}/large && truncate -s ${3 * modelMiB}M ${store}/large/model.safetensors && printf '%064d  model.safetensors\\n' 0 >${store}/large/manifest.sha256`);
+    await emulated.ssh.run(`mkdir ${store}/large && truncate -s ${tierMiB}M ${store}/large/model.safetensors && printf '%064d  model.safetensors\\n' 0 >${store}/large/manifest.sha256`);
     const before = await emulated.ssh.run(`df --output=avail -k ${hot} | tail -n 1`);
     const finished = await machine.layOut(`--target ${hot} --model synthetic --model large`);
     must(finished.code === 3, `the layout ended with exit code ${finished.code} instead of 3: ${finished.stderr}`);
@@ -217,31 +217,37 @@ export async function rehearseModelStore(options: ModelStoreRehearsalOptions): P
   for (const count of counts) if (!Number.isInteger(count) || count < 2 || count > 8) throw new RehearsalError(`A hot tier of ${count} drives cannot be rehearsed: allowed are 2 to 8.`);
   const checks = new Checks(say, signal);
   const measurements: LoadMeasurement[] = [];
-  await ensurePackages(say);
+  await ensurePackages(say, slowDrivePrograms);
   const { rclone } = await programs(["rclone"], { onProgress: say, signal });
   const image = await ensureSystemImage(join(options.workDir, "cache", "rehearsal"), say, signal);
   const folder = join(options.workDir, "rehearsal", `model-store-${process.pid}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Paths of sockets have room for 108 characters.
+  const sockets = mkdtempSync(join(tmpdir(), "rackwright-drives-"));
   try {
     const key = await makeKeyPair(folder, "login_key", (file) => readFileSync(file, "utf8"));
     for (const count of counts) {
       const blank = environmentFor(count, key.publicKey);
       const server = blank.servers[serverName];
       if (server === undefined) throw new Error("the environment has no server");
+      const slow: SlowDrive[] = [];
       const emulated = await EmulatedServer.create({
-        name: serverName, server, user: "root", folder: join(folder, String(count)), image, key, signal, shapeDrive: shape(count),
+        name: serverName, server, user: "root", folder: join(folder, String(count)), image, key, signal, shapeDrive: shape(count, sockets),
         files: [{ path: "/usr/local/bin/rclone", text: readFileSync(rclone), mode: 0o755 }, { path: "/usr/local/lib/layout.sh", text: readFileSync(layoutScript) }],
       });
       try {
+        for (const { id, nbdSocket } of emulated.drives) if (nbdSocket !== undefined) slow.push(await slowDrive(emulated.backingFile(id), nbdSocket, driveMiBps));
         say(`Booting a server with ${count} NVMe drives of ${driveMiBps} MiB/s`);
         say(`It answers after ${(await emulated.start()).toFixed(0)} s`);
         measurements.push(...(await rehearseServer(checks, new Machine(emulated, count), environmentFor(count, emulated.hostKey))));
       } finally {
         await emulated.kill();
+        for (const drive of slow) await drive.stop();
       }
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
+    rmSync(sockets, { recursive: true, force: true });
   }
   return {
     environment: "model-store",
@@ -251,8 +257,8 @@ export async function rehearseModelStore(options: ModelStoreRehearsalOptions): P
     checks: checks.list,
     notMade: [],
     standIns: [
-      { what: `emulated NVMe drives held to ${driveMiBps} MiB/s, 2 cores in software emulation`, standsInFor: "NVMe drives; what is shown is the ratio, not a speed" },
-      { what: `${shards} parallel dd, 1 MiB direct reads`, standsInFor: "the Run:ai streamer and fastsafetensors, which read shards in as many streams" },
+      { what: `emulated NVMe drives that answer one read after the other, 64 KiB in ${64 / 1024 / driveMiBps * 1000} ms (${driveMiBps} MiB/s); 2 cores in software emulation`, standsInFor: "NVMe drives; what is shown is the ratio, not a speed" },
+      { what: `${shards} parallel dd with direct reads of ${pieceMiB.parallel} MiB`, standsInFor: "the Run:ai streamer and fastsafetensors, which read as much at a time in as many streams" },
       { what: `${modelMiB} MiB of random shards`, standsInFor: "weights" },
       { what: "rclone of the pinned release, built with the parts in use, as user 10001 on the server", standsInFor: "the layout's pod" },
     ],

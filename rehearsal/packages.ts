@@ -46,11 +46,12 @@ export function installCommand(packages: readonly string[]): string {
 
 /**
  * Installs what is missing when running as root on a machine with apt.
+ * @param more programs that this rehearsal needs besides those that all need.
  * @throws RehearsalError (unreachable) naming the packages and the command otherwise.
  */
-export async function ensurePackages(onProgress: (line: string) => void): Promise<string[]> {
+export async function ensurePackages(onProgress: (line: string) => void, more: readonly NeededProgram[] = []): Promise<string[]> {
   const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"].filter((folder) => folder !== "");
-  const programs = process.getuid?.() === 0 ? neededPrograms : [...neededPrograms, ...neededWithoutRoot];
+  const programs = [...neededPrograms, ...more, ...(process.getuid?.() === 0 ? [] : neededWithoutRoot)];
   const missing = missingPackages(folders, programs);
   if (missing.length === 0) return [];
   const names = missing.join(", ");
@@ -62,7 +63,7 @@ export async function ensurePackages(onProgress: (line: string) => void): Promis
   // An old package list may still do, so a failed update is only told when the installation fails too.
   const update = await tryRun("apt-get", ["update", "-qq"], { env: environment });
   const install = await tryRun("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { env: environment });
-  const still = missingPackages(folders);
+  const still = missingPackages(folders, programs);
   if (install.code !== 0 || still.length > 0) {
     throw new RehearsalError(`Installing ${names} failed:\n${lastLines(update.stderr + install.stderr, 12)}`, "unreachable");
   }

@@ -25,7 +25,7 @@ export interface ServerOptions {
   files?: readonly GuestFile[];
   /** @default 1024 */
   memoryMiB?: number;
-  /** Gives a drive another size or speed than the emulator's own. @default as it is */
+  /** Gives a drive another size or another way to its backing file than the emulator's own. @default as it is */
   shapeDrive?: (drive: EmulatedDrive) => EmulatedDrive;
   signal?: AbortSignal | undefined;
 }
