@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import * as path from "node:path";
 import { text } from "node:stream/consumers";
 import type { EngineEvent } from "../../engine";
@@ -11,6 +11,7 @@ export class PulumiCli {
     private readonly programDir: string,
     private readonly folder: string,
     private readonly passphrase: string,
+    private readonly env: Readonly<Record<string, string>> = {},
   ) {}
 
   /** @throws Error with everything that the CLI printed, where it fails */
@@ -24,6 +25,7 @@ export class PulumiCli {
         PULUMI_SKIP_UPDATE_CHECK: "true",
         // The option --event-log is accepted only with this.
         PULUMI_DEBUG_COMMANDS: "true",
+        ...this.env,
       },
     });
     child.stdin.end(options.stdin ?? "");
@@ -34,8 +36,18 @@ export class PulumiCli {
 
   /** The events of a preview. */
   async preview(stack: string, parameters: string[]): Promise<EngineEvent[]> {
-    const log = path.join(this.folder, `${stack}.ndjson`);
-    await this.run(["preview", "--stack", stack, "--non-interactive", "--event-log", log, ...parameters]);
+    return this.events(["preview", "--stack", stack, "--non-interactive", ...parameters]);
+  }
+
+  /** The events of an `up`. */
+  async up(stack: string): Promise<EngineEvent[]> {
+    return this.events(["up", "--stack", stack, "--non-interactive", "--yes", "--skip-preview"]);
+  }
+
+  private async events(parameters: string[]): Promise<EngineEvent[]> {
+    const log = path.join(this.folder, "events.ndjson");
+    rmSync(log, { force: true });
+    await this.run([...parameters, "--event-log", log]);
     return readFileSync(log, "utf8").trim().split("\n").map((line) => JSON.parse(line) as EngineEvent);
   }
 }
