@@ -1,14 +1,11 @@
-import { createHash } from "node:crypto";
 import { image } from "../catalog/images";
 import type { Finding } from "../environment/problems";
 import type { Environment } from "../environment/schema";
 import type { WorkloadPlan } from "../inference/plan-types";
-import { gpuResource, gpuRuntimeClass, namespaces } from "./names";
+import { gpuResource, gpuRuntimeClass } from "./names";
 import { gpuPresentLabel } from "./nodes";
 import type { KubernetesObject } from "./object";
-
-const name = "nvidia-device-plugin";
-const namespace = namespaces.accelerators;
+import { devicePluginPods } from "./plugin-pods";
 
 export function usesMig({ servers }: Environment): boolean {
   return Object.values(servers).some(({ gpus }) => gpus?.mig !== undefined);
@@ -25,64 +22,34 @@ export function devicePluginConfig(environment: Environment): Record<string, unk
   };
 }
 
-export function configHash(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
-}
-
 /**
  * NVIDIA's device plugin, which offers GPUs and MIG slices to the scheduler. Feature discovery is not installed beside it:
  * by itself it only writes a file, and what it would find out the environment says already (see nodes.ts).
  */
 export function devicePluginObjects(environment: Environment): KubernetesObject[] {
   if (!Object.values(environment.servers).some(({ gpus }) => gpus !== undefined)) return [];
-  const config = `${JSON.stringify(devicePluginConfig(environment), null, 2)}\n`;
-  const labels = { "app.kubernetes.io/name": name };
-  return [
-    { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace }, data: { "config.yaml": config } },
-    {
-      apiVersion: "apps/v1",
-      kind: "DaemonSet",
-      metadata: { name, namespace, labels },
-      spec: {
-        selector: { matchLabels: labels },
-        updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1 } },
-        template: {
-          // The plugin reads its file once.
-          metadata: { labels, annotations: { "rackwright.dev/config": configHash(config) } },
-          spec: {
-            automountServiceAccountToken: false,
-            enableServiceLinks: false,
-            priorityClassName: "system-node-critical",
-            runtimeClassName: gpuRuntimeClass,
-            nodeSelector: { [gpuPresentLabel]: "true" },
-            tolerations: [{ operator: "Exists" }],
-            securityContext: { seccompProfile: { type: "RuntimeDefault" } },
-            containers: [
-              {
-                name: "device-plugin",
-                image: image("nvidia-device-plugin", environment),
-                command: ["nvidia-device-plugin"],
-                env: [
-                  { name: "CONFIG_FILE", value: "/config/config.yaml" },
-                  { name: "NVIDIA_VISIBLE_DEVICES", value: "all" },
-                  { name: "NVIDIA_DRIVER_CAPABILITIES", value: "compute,utility" },
-                  ...(usesMig(environment) ? [{ name: "NVIDIA_MIG_MONITOR_DEVICES", value: "all" }] : []),
-                ],
-                resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "256Mi" } },
-                securityContext: {
-                  // NVIDIA's chart adds the capability for MIG alone, whose devices are monitored through it.
-                  ...(usesMig(environment) ? { capabilities: { drop: ["ALL"], add: ["SYS_ADMIN"] } } : { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } }),
-                  readOnlyRootFilesystem: true,
-                },
-                volumeMounts: [{ name: "config", mountPath: "/config", readOnly: true }, { name: "device-plugins", mountPath: "/var/lib/kubelet/device-plugins" }],
-              },
-            ],
-            volumes: [{ name: "config", configMap: { name } }, { name: "device-plugins", hostPath: { path: "/var/lib/kubelet/device-plugins", type: "Directory" } }],
-          },
-        },
+  const mig = usesMig(environment);
+  return devicePluginPods({
+    name: "nvidia-device-plugin",
+    image: image("nvidia-device-plugin", environment),
+    config: { folder: "/config", file: "config.yaml", content: devicePluginConfig(environment) },
+    nodeLabel: gpuPresentLabel,
+    container: {
+      command: ["nvidia-device-plugin"],
+      env: [
+        { name: "CONFIG_FILE", value: "/config/config.yaml" },
+        { name: "NVIDIA_VISIBLE_DEVICES", value: "all" },
+        { name: "NVIDIA_DRIVER_CAPABILITIES", value: "compute,utility" },
+        ...(mig ? [{ name: "NVIDIA_MIG_MONITOR_DEVICES", value: "all" }] : []),
+      ],
+      securityContext: {
+        // NVIDIA's chart adds the capability for MIG alone, whose devices are monitored through it.
+        ...(mig ? { capabilities: { drop: ["ALL"], add: ["SYS_ADMIN"] } } : { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } }),
+        readOnlyRootFilesystem: true,
       },
     },
-  ];
+    pod: { runtimeClassName: gpuRuntimeClass, securityContext: { seccompProfile: { type: "RuntimeDefault" } } },
+  });
 }
 
 /** GPUs that no container could reach. */

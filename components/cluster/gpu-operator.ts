@@ -1,9 +1,10 @@
 import { image, type ImageId } from "../catalog/images";
 import type { Environment } from "../environment/schema";
-import { configHash, devicePluginConfig, usesMig } from "./device-plugin";
+import { devicePluginConfig, usesMig } from "./device-plugin";
 import { namespaces } from "./names";
 import type { KubernetesObject } from "./object";
 import { customResourceDefinitions, operatorAccess } from "./gpu-operator-access";
+import { configHash } from "./plugin-pods";
 
 const name = "gpu-operator";
 const namespace = namespaces.accelerators;

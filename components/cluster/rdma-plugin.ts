@@ -1,12 +1,9 @@
 import { image } from "../catalog/images";
 import type { Environment } from "../environment/schema";
-import { configHash } from "./device-plugin";
-import { namespaces, rdmaResource } from "./names";
+import { rdmaResource } from "./names";
 import { hasRdma, rdmaLabel } from "./nodes";
 import type { KubernetesObject } from "./object";
-
-const name = "rdma-device-plugin";
-const namespace = namespaces.accelerators;
+import { devicePluginPods } from "./plugin-pods";
 
 /** Pods of one server that may hold its RDMA cards at the same time: more than a node's 110 pods are never there. */
 const sharesPerServer = 110;
@@ -27,51 +24,14 @@ export function rdmaPluginConfig({ servers }: Environment): Record<string, unkno
  */
 export function rdmaPluginObjects(environment: Environment): KubernetesObject[] {
   if (!Object.values(environment.servers).some(hasRdma)) return [];
-  const config = `${JSON.stringify(rdmaPluginConfig(environment), null, 2)}\n`;
-  const labels = { "app.kubernetes.io/name": name };
-  const hostFolder = (path: string): Record<string, unknown> => ({ hostPath: { path, type: "Directory" } });
-  return [
-    { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace }, data: { "config.json": config } },
-    {
-      apiVersion: "apps/v1",
-      kind: "DaemonSet",
-      metadata: { name, namespace, labels },
-      spec: {
-        selector: { matchLabels: labels },
-        updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1 } },
-        template: {
-          metadata: { labels, annotations: { "rackwright.dev/config": configHash(config) } },
-          spec: {
-            automountServiceAccountToken: false,
-            enableServiceLinks: false,
-            // It finds the cards by the host's interfaces, and brings them up.
-            hostNetwork: true,
-            priorityClassName: "system-node-critical",
-            nodeSelector: { [rdmaLabel]: "true" },
-            tolerations: [{ operator: "Exists" }],
-            containers: [
-              {
-                name: "device-plugin",
-                image: image("rdma-device-plugin", environment),
-                resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "256Mi" } },
-                securityContext: { privileged: true },
-                volumeMounts: [
-                  { name: "config", mountPath: "/k8s-rdma-shared-dev-plugin", readOnly: true },
-                  { name: "device-plugins", mountPath: "/var/lib/kubelet/device-plugins" },
-                  { name: "plugins-registry", mountPath: "/var/lib/kubelet/plugins_registry" },
-                  { name: "devices", mountPath: "/dev" },
-                ],
-              },
-            ],
-            volumes: [
-              { name: "config", configMap: { name } },
-              { name: "device-plugins", ...hostFolder("/var/lib/kubelet/device-plugins") },
-              { name: "plugins-registry", ...hostFolder("/var/lib/kubelet/plugins_registry") },
-              { name: "devices", ...hostFolder("/dev") },
-            ],
-          },
-        },
-      },
-    },
-  ];
+  return devicePluginPods({
+    name: "rdma-device-plugin",
+    image: image("rdma-device-plugin", environment),
+    config: { folder: "/k8s-rdma-shared-dev-plugin", file: "config.json", content: rdmaPluginConfig(environment) },
+    nodeLabel: rdmaLabel,
+    container: { securityContext: { privileged: true } },
+    // It finds the cards by the host's interfaces, and brings them up.
+    pod: { hostNetwork: true },
+    hostFolders: { "plugins-registry": "/var/lib/kubelet/plugins_registry", devices: "/dev" },
+  });
 }

@@ -28,9 +28,9 @@ interface Planned {
  * `inference-api-key` and the claims of its servers' model folders are made elsewhere.
  */
 export function planInferenceService(environment: Environment, service: ServicePlan): KubernetesObject[] {
-  const [any] = service.workloads;
-  if (any === undefined) return [];
-  const { program } = enginePod({ environment, service, workload: any });
+  const [first] = service.workloads;
+  if (first === undefined) return [];
+  const { program } = enginePod({ environment, service, workload: first });
   const planned = service.workloads.filter(({ servers }) => servers.length === 1).map((workload): Planned => ({ workload, pod: enginePod({ environment, service, workload }) }));
   return [
     serviceAccount(service),
