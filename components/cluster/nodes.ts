@@ -17,10 +17,11 @@ export function hasRdma(server: Server): boolean {
 function gpuLabels({ cluster, software }: Environment, { gpus }: Server): Record<string, string> {
   if (gpus === undefined) return {};
   const fact = gpu(gpus.model);
+  const shared = gpus.mig === undefined && (cluster.timeSlicing ?? 1) > 1;
   return {
     [gpuPresentLabel]: "true",
     "nvidia.com/gpu.count": String(gpus.count),
-    ...(fact === undefined ? {} : { "nvidia.com/gpu.product": fact.name.split(/\s+/).join("-"), "nvidia.com/mig.capable": String(fact.mig !== undefined) }),
+    ...(fact === undefined ? {} : { "nvidia.com/gpu.product": `${fact.name.split(/\s+/).join("-")}${shared ? "-SHARED" : ""}`, "nvidia.com/mig.capable": String(fact.mig !== undefined) }),
     ...(cluster.gpuStack === "gpu-operator" ? operatorLabels(software.os, gpus.mig) : {}),
   };
 }

@@ -1,5 +1,6 @@
 import type { Finding } from "../environment/problems";
 import type { Environment } from "../environment/schema";
+import { layoutRequests } from "../inference/model-store/resources";
 import type { WorkloadPlan } from "../inference/plan-types";
 import { nodeCapacity } from "./capacity";
 import { gpuResource, namespaces } from "./names";
@@ -21,6 +22,9 @@ function needOf({ services, training }: WorkloadPlan, namespace: QuotaNamespace)
     need.memoryGiB += pods * memoryGiB;
   };
   if (namespace === "inference") {
+    // When weights change, they are laid out beside the engines that still run.
+    const laidOut = new Set(Object.values(services).flatMap(({ spec, workloads }) => (spec.weights.from === "store" ? workloads.flatMap(({ servers }) => servers) : [])));
+    add(laidOut.size, undefined, 0, layoutRequests.cpus, layoutRequests.memoryGiB);
     for (const { workloads } of Object.values(services)) {
       for (const { replicas, servers, resource, devicesPerPod, cpus, memoryGiB } of workloads) add(replicas * servers.length, resource, devicesPerPod, cpus, memoryGiB);
     }

@@ -47,7 +47,7 @@ export function site(change: (input: EnvironmentInput) => void = () => undefined
 export function planOf(workloads: readonly Partial<Workload>[] = [], training: readonly Partial<TrainingPlan>[] = []): WorkloadPlan {
   const whole = workloads.map((workload) => ({ name: "assistant-gpu-01", role: "active", replicas: 1, servers: ["gpu-01"], accelerator: "a100-80gb-pcie", resource: "nvidia.com/gpu", devicesPerPod: 1, cpus: 8, memoryGiB: 64, ...workload }));
   return {
-    services: workloads.length === 0 ? {} : { assistant: { name: "assistant", workloads: whole } },
+    services: workloads.length === 0 ? {} : { assistant: { name: "assistant", spec: { weights: { from: "store" } }, workloads: whole } },
     training: Object.fromEntries(training.map((job, index) => [`job-${index}`, { name: `job-${index}`, servers: ["gpu-01"], devicesPerPod: 4, resource: "nvidia.com/gpu", cpus: 16, memoryGiB: 128, ...job }])),
     findings: [],
   } as unknown as WorkloadPlan;

@@ -113,11 +113,11 @@ describe("quotas", () => {
   });
 
   it("are a finding where they are less than the plan needs", () => {
-    const tight = site((input) => { change(input, { quotas: { inference: { gpus: 9, cpus: 31, memoryGiB: 255 }, training: { gpus: 0 } } }); });
+    const tight = site((input) => { change(input, { quotas: { inference: { gpus: 9, cpus: 32, memoryGiB: 256 }, training: { gpus: 0 } } }); });
     expect(findings(tight, plan)).toEqual([
       "cluster.quotas.inference.gpus is less than the 10 that the services are planned with",
-      "cluster.quotas.inference.cpus is less than the 32 that the services are planned with",
-      "cluster.quotas.inference.memoryGiB is less than the 256 that the services are planned with",
+      "cluster.quotas.inference.cpus is less than the 33 that the services are planned with",
+      "cluster.quotas.inference.memoryGiB is less than the 257 that the services are planned with",
       "cluster.quotas.training.gpus is less than the 3 that the training jobs are planned with",
     ]);
   });
@@ -163,6 +163,20 @@ describe("nodes", () => {
     });
     expect(spec(closed)).toBeUndefined();
     expect(node(closed, "ctrl-01")?.spec).toEqual({ taints: [{ key: "site.example/control", effect: "NoSchedule" }] });
+  });
+
+  it("say of shared GPUs that they are shared, as feature discovery does", () => {
+    const product = (timeSlicing: number | undefined, gpus: { model: string; count: number; mig?: string }): unknown => {
+      const environment = site((input) => {
+        if (timeSlicing !== undefined) change(input, { timeSlicing });
+        input.servers["gpu-01"] = gpuServer("10.0.0.21", { gpus });
+      });
+      return node(environment, "gpu-01")?.metadata.labels?.["nvidia.com/gpu.product"];
+    };
+    const whole = { model: "a100-80gb-pcie", count: 4 };
+    expect(product(4, whole)).toBe("NVIDIA-A100-80GB-PCIe-SHARED");
+    expect(product(undefined, whole)).toBe("NVIDIA-A100-80GB-PCIe");
+    expect(product(4, { ...whole, mig: "3g.40gb" })).toBe("NVIDIA-A100-80GB-PCIe");
   });
 
   it("say to the operator what it looks for, and which slices to make", () => {

@@ -8,16 +8,14 @@ import { pinnedTo, restrictedContainer, restrictedPod, tolerationsFor, writableD
 import type { Environment } from "../../environment/schema";
 import type { LaidOutModel } from "./models";
 import { layoutLabels } from "./network";
+import { layoutRequests } from "./resources";
 import type { StoreSource } from "./source";
 
 /** Secret with the object store's keys, in the namespace `inference`. */
 export const storeSecret = { name: "model-store", accessKeyId: "accessKeyId", secretAccessKey: "secretAccessKey" } as const;
 
-/**
- * What one layout asks of its server. Little is requested, so that it finds room beside engines that hold nearly all; the
- * limits let checksums use idle cores.
- */
-export const layoutResources = { requests: { cpu: "500m", memory: "512Mi" }, limits: { cpu: "8", memory: "4Gi" } } as const;
+/** What one layout asks of its server. The limits let checksums use idle cores. */
+export const layoutResources = { requests: { cpu: `${layoutRequests.cpus * 1000}m`, memory: `${layoutRequests.memoryGiB * 1024}Mi` }, limits: { cpu: "8", memory: "4Gi" } } as const;
 
 /** Files copied at the same time; each large one comes in four streams. */
 const streams = 8;
