@@ -6,6 +6,7 @@ import { listEnvironments } from "../../components/environment";
 import type { ControlPlane } from "../../rehearsal/control-plane/control-plane";
 import { startControlPlane } from "../../rehearsal/control-plane/control-plane";
 import { controlPlaneTimeout } from "../support/control-plane";
+import { full } from "../support/full";
 import { ProjectCopy } from "../support/project-copy";
 import { addNodes, embeddedBench, endState, pulumiBench } from "./end-state";
 import type { BenchFolders, EndState } from "./end-state";
@@ -14,9 +15,8 @@ import { temporaryFolder } from "./harness";
 const root = resolve(__dirname, "../..");
 const recordings = join(__dirname, "recorded", "kubernetes");
 const pulumi = findPulumi();
-const full = process.env["RACKWRIGHT_FULL"] === "1" || process.env["RACKWRIGHT_RECORD"] === "1";
 const shipped = listEnvironments(join(root, "stacks")).filter((name) => pulumi !== undefined || existsSync(join(recordings, `${name}.json`)));
-const names = shipped.filter((name) => full || ["dev-test", "sme-production"].includes(name));
+const names = shipped.filter((name) => full || name === "sme-production");
 
 let project: ProjectCopy;
 beforeAll(() => {
