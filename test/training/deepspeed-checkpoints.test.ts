@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { Group } from "./group";
 
 const groups: Group[] = [];
-afterAll(() => { for (const made of groups) made.end(); });
+afterAll(async () => { await Promise.all(groups.splice(0).map((each) => each.end())); });
 
 /** DeepSpeed's files of one step on one server with two GPUs: zip archives, as PyTorch writes them. */
 function written(group: Group, server: number, step: number, { shards = 2, cut = false } = {}): void {

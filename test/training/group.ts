@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { mkdtempSync, readFileSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -83,9 +83,11 @@ export class Group {
     return existsSync(this.journal) ? readFileSync(this.journal, "utf8").trim().split("\n") : [];
   }
 
-  /** Ends what still runs. */
-  end(): void {
+  /** Ends what still runs, and removes what all of it wrote. */
+  async end(): Promise<void> {
     for (const child of this.running.values()) if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+    await Promise.all(this.ends.values());
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 

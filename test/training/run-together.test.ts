@@ -9,7 +9,7 @@ async function group(servers: number, settings: Record<string, string> = {}): Pr
   groups.push(made);
   return made;
 }
-afterAll(() => { for (const made of groups.splice(0)) made.end(); });
+afterAll(async () => { await Promise.all(groups.splice(0).map((each) => each.end())); });
 
 /** A checkpoint as the trainer writes it. */
 function whole(made: Group, rank: number, step: number, marker = String(step)): void {
