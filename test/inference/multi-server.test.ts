@@ -5,6 +5,7 @@ import { groupName, multiServerFindings, planMultiServerReplica } from "../../co
 import { planWorkloads } from "../../components/inference/placement";
 import type { ServicePlan, Workload } from "../../components/inference/plan-types";
 import { stack } from "../cluster/environments";
+import recordedRay from "./engines/recorded/ray-2.60.0.json";
 
 interface Template {
   metadata: { labels: Record<string, string> };
@@ -37,6 +38,20 @@ function templates(objects: readonly KubernetesObject[]): { leader: Template; wo
 const serversOf = ({ spec }: Template): string[] => spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]?.matchExpressions[0]?.values ?? [];
 const line = ({ spec }: Template): string => [...(spec.containers[0]?.command ?? []), ...(spec.containers[0]?.args ?? [])].join(" ");
 const claim = ({ spec }: Template): string | undefined => spec.volumes.find(({ name }) => name === "models")?.persistentVolumeClaim?.claimName;
+
+describe("Ray's command line", () => {
+  it("has every option that starts a group", () => {
+    const ray = planned((spec) => { spec.multiServer = "ray"; });
+    const started = templates(planMultiServerReplica(ray.environment, ray.service, ray.workload));
+    const calls = [started.leader, started.worker].flatMap((template) => [...line(template).matchAll(/\bray (start|health-check) ((?:--[a-z-]+(?:[= ]?(?:"[^"]*"|[a-z0-9]+))? ?)+)/g)]);
+    expect(calls.map(([, verb]) => verb).sort()).toEqual(["health-check", "start", "start"]);
+    for (const [, verb = "", options = ""] of calls) {
+      const names = options.match(/--[a-z-]+/g) ?? [];
+      expect(names.length).toBeGreaterThan(0);
+      for (const name of names) expect(recordedRay[verb as "start" | "health-check"]).toContain(name);
+    }
+  });
+});
 
 describe("a replica that spans servers", () => {
   const { environment, service, workload } = planned();
