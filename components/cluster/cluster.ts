@@ -5,7 +5,7 @@ import type { Environment } from "../environment/schema";
 import type { WorkloadPlan } from "../inference/plan-types";
 import type { Credentials, Server } from "../servers";
 import { k3sCluster } from "./k3s-cluster";
-import { namespaces } from "./names";
+import { inferenceApiKeySecret, namespaces } from "./names";
 import type { KubernetesObject } from "./object";
 import { planCluster } from "./plan";
 import { registerNode, registerObject } from "./register";
@@ -18,9 +18,6 @@ export interface ClusterArgs {
   /** By name. Their steps are done before they join. */
   servers: ReadonlyMap<string, Server>;
 }
-
-/** Secret in the namespace `inference` that holds the key of inference services' clients, under `key`. */
-export const inferenceApiKeySecret = "inference-api-key";
 
 /** The Kubernetes cluster of a site: servers joined to it, accelerators offered, namespaces closed but for what is stated. */
 export class Cluster extends pulumi.ComponentResource {
@@ -77,5 +74,5 @@ function apiKey({ inferenceApiKey }: Credentials, options: { parent: Cluster; pr
   const { parent, provider, dependsOn } = options;
   const key = pulumi.secret(inferenceApiKey ?? notYetKnown("inferenceApiKey")).apply((text) => Buffer.from(text).toString("base64"));
   const { Secret } = kubernetes().core.v1;
-  return new Secret(`secret-${namespaces.inference}-${inferenceApiKeySecret}`, { metadata: { name: inferenceApiKeySecret, namespace: namespaces.inference }, type: "Opaque", data: { key } }, { parent, provider, dependsOn });
+  return new Secret(`secret-${namespaces.inference}-${inferenceApiKeySecret.name}`, { metadata: { name: inferenceApiKeySecret.name, namespace: namespaces.inference }, type: "Opaque", data: { [inferenceApiKeySecret.key]: key } }, { parent, provider, dependsOn });
 }

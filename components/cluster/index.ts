@@ -1,4 +1,4 @@
-export { Cluster, inferenceApiKeySecret, type ClusterArgs } from "./cluster";
+export { Cluster, type ClusterArgs } from "./cluster";
 export { k3sCluster, type K3sCluster } from "./k3s-cluster";
 export { K3sNode, type K3sNodeSpec } from "./k3s-node";
 export { gpuResource, gpuRuntimeClass, namespaces, priorityClasses, rdmaResource, workloadUser } from "./names";

@@ -16,6 +16,9 @@ export const labels = {
 /** Interactive requests push batch work aside when both want a GPU. */
 export const priorityClasses = { interactive: "rackwright-interactive", batch: "rackwright-batch" } as const;
 
+/** Secret in the namespace `inference` that holds the key of inference services' clients. */
+export const inferenceApiKeySecret = { name: "inference-api-key", key: "key" } as const;
+
 /** Runtime class of pods that use NVIDIA GPUs. A name of our own: k3s and the GPU Operator each make one called `nvidia`. */
 export const gpuRuntimeClass = "rackwright-nvidia";
 

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { shortHash } from "../hash";
 import { namespaces } from "./names";
 import type { KubernetesObject } from "./object";
 
@@ -22,7 +22,7 @@ export interface DevicePlugin {
 
 /** Of a configuration, in an annotation of its pods: they read it once, and have to be made anew when it changes. */
 export function configHash(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+  return shortHash(text, 16);
 }
 
 /** A device plugin: its configuration, and one pod on every node that has what it offers. */

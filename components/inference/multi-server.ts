@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { labels, modelsClaim, namespaces, rdmaResource } from "../cluster/names";
 import type { KubernetesObject } from "../cluster/object";
 import type { Finding } from "../environment/problems";
 import type { Environment } from "../environment/schema";
 import { planTiers, type TierPlan } from "../servers/tiers-plan";
+import { shortHash } from "../hash";
 import type { Member } from "./engines/engine";
 import { commonLabels, enginePod, workloadSelector, type EnginePod, type PodTemplate } from "./engines/pod";
 import type { ServicePlan, Workload } from "./plan-types";
@@ -19,7 +19,7 @@ const throughOf = ({ spec }: ServicePlan): Member["through"] => (spec.multiServe
 
 /** Name of the LeaderWorkerSet of a workload: the workload's own where that is short enough. */
 export function groupName({ name }: Workload): string {
-  return name.length <= longestName ? name : `${name.slice(0, longestName - 9)}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
+  return name.length <= longestName ? name : `${name.slice(0, longestName - 9)}-${shortHash(name, 8)}`;
 }
 
 /**

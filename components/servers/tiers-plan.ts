@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { mountOf } from "../environment";
 import type { Server, Tier, TierName } from "../environment/schema";
+import { shortHash } from "../hash";
 
 /** What a storage tier will be. */
 export interface TierPlan {
@@ -30,7 +30,7 @@ const longestArrayName = 20;
 export function arrayName(server: string, tier: TierName): string {
   const full = `${server}-${tier}`;
   if (full.length <= longestArrayName) return full;
-  const hash = createHash("sha256").update(server).digest("hex").slice(0, 6);
+  const hash = shortHash(server, 6);
   const room = longestArrayName - tier.length - hash.length - 2;
   return `${server.slice(0, room)}-${hash}-${tier}`;
 }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { image } from "../catalog/images";
@@ -7,6 +6,7 @@ import type { KubernetesObject } from "../cluster/object";
 import { pinnedTo, restrictedContainer, restrictedPod, tolerationsFor, writableDirs } from "../cluster/pod";
 import type { Environment } from "../environment/schema";
 import type { TrainingPlan } from "../inference/plan-types";
+import { shortHash } from "../hash";
 import { checkpointTier, checkpointVolume, makesCheckpointVolume } from "./checkpoint-volumes";
 import { filesMount, hostfile, launchCommand, launcherImages, programOf, rendezvousPort, type TrainingSpec } from "./launchers";
 import { deepspeedConfig, deepspeedConfigPath } from "./zero";
@@ -91,7 +91,7 @@ function withHosts(plan: TrainingPlan, generation: string, data: Record<string, 
 /** Eight hexadecimal digits over all that the pods are made of. */
 function generationOf(environment: Environment, plan: TrainingPlan, spec: TrainingSpec, data: Record<string, string>): string {
   const pods = plan.servers.map((_, rank) => job(environment, plan, spec, rank, "00000000"));
-  return createHash("sha256").update(JSON.stringify([pods, data])).digest("hex").slice(0, 8);
+  return shortHash(JSON.stringify([pods, data]), 8);
 }
 
 function headlessService(plan: TrainingPlan, generation: string): KubernetesObject {

@@ -3,11 +3,9 @@ import { ownServer } from "./own-server";
 
 /** ColossalAI's `colossalai.inference`. */
 export function colossalai(input: EngineInput): EngineProgram {
-  const { precision } = input.service.spec;
   return ownServer(input, {
     image: "colossalai",
     script: "colossalai_server.py",
-    dtype: precision === "fp32" ? "float32" : precision === "fp16" ? "float16" : "bfloat16",
     preparationSeconds: 60,
     notes: [
       "the guide's colossalai.nn.TensorParallel (4.2) does not exist; this is colossalai.inference's InferenceEngine with tp_size (facts 0.4)",

@@ -1,4 +1,5 @@
 import type { ImageId } from "../../catalog/images";
+import { inferenceApiKeySecret } from "../../cluster/names";
 import type { Environment } from "../../environment/schema";
 import type { ServicePlan, Workload } from "../plan-types";
 
@@ -77,12 +78,9 @@ export const apiPort = 8000;
 export const modelsMount = "/models";
 export const homeFolder = "/home/engine";
 
-/** The engine's key for clients, in the namespace `inference`. */
-export const apiKeySecret = { name: "inference-api-key", key: "key" } as const;
-
 /** An environment variable with the key that clients send: a reference, never the key. */
 export function apiKeyVariable(name: string): EnvironmentVariable {
-  return { name, valueFrom: { secretKeyRef: { ...apiKeySecret } } };
+  return { name, valueFrom: { secretKeyRef: { ...inferenceApiKeySecret } } };
 }
 
 /** Folder of a service's weights below the model store and below the hot tier's model folder. */

@@ -11,10 +11,15 @@ export interface OwnServer {
   image: ImageId;
   /** File under `scripts/` that loads the model; `serving.py` is what all have in common. */
   script: "deepspeed_server.py" | "colossalai_server.py" | "pytorch_server.py";
-  dtype: "float32" | "bfloat16" | "float16";
   quantization?: "float8-dynamic" | "float8-weight-only" | "int8-weight-only" | "int4-weight-only";
   preparationSeconds: number;
   notes: string[];
+}
+
+/** Number format of the arithmetic: quantised weights are computed with in 16 bits. */
+function dtypeOf({ service }: EngineInput): "float32" | "bfloat16" | "float16" {
+  const { precision } = service.spec;
+  return precision === "fp32" ? "float32" : precision === "fp16" ? "float16" : "bfloat16";
 }
 
 const contents = new Map<string, string>();
@@ -40,7 +45,7 @@ export function ownServer(input: EngineInput, server: OwnServer): EngineProgram 
       "--task", service.model.task,
       "--served-model-name", service.name,
       "--port", String(apiPort),
-      "--dtype", server.dtype,
+      "--dtype", dtypeOf(input),
       ...(server.quantization === undefined ? [] : ["--quantization", server.quantization]),
       "--device", runsOnCpu(workload) ? "cpu" : "cuda",
       "--tensor-parallel-size", String(sizing.tensorParallel),

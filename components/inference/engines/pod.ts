@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { image } from "../../catalog/images";
 import { gpuRuntimeClass, labels, modelsClaim, namespaces, priorityClasses } from "../../cluster/names";
 import type { KubernetesObject } from "../../cluster/object";
 import { pinnedTo, restrictedContainer, restrictedPod, tolerationsFor, writableDirs } from "../../cluster/pod";
+import { shortHash } from "../../hash";
 import { homeFolder, modelsMount, type EngineInput, type EngineProgram, type MountedFile } from "./engine";
 import { engineOf } from "./index";
 import { loadSeconds, startBudgetSeconds } from "./load-time";
@@ -123,7 +123,7 @@ export function enginePod(input: EngineInput): EnginePod {
     template: {
       metadata: {
         labels: { ...commonLabels(service.name), ...workloadSelector(input), [labels.role]: workload.role, [labels.server]: server, [componentLabel]: answers ? "api" : "worker" },
-        annotations: { ...scraping(program, answers), ...(configMap === undefined ? {} : { [filesAnnotation]: hashOf(configMap.data) }) },
+        annotations: { ...scraping(program, answers), ...(configMap === undefined ? {} : { [filesAnnotation]: shortHash(JSON.stringify(configMap.data), 16) }) },
       },
       spec: {
         ...restrictedPod(),
@@ -147,8 +147,4 @@ export function enginePod(input: EngineInput): EnginePod {
 function scraping({ metricsPath, ports }: EngineProgram, answers: boolean): Record<string, string> {
   if (metricsPath === undefined || !answers) return {};
   return { "prometheus.io/scrape": "true", "prometheus.io/port": String(ports.metrics ?? ports.http), "prometheus.io/path": metricsPath };
-}
-
-function hashOf(data: unknown): string {
-  return createHash("sha256").update(JSON.stringify(data)).digest("hex").slice(0, 16);
 }

@@ -19,7 +19,6 @@ export function pytorch(input: EngineInput): EngineProgram {
   return ownServer(input, {
     image: "pytorch",
     script: "pytorch_server.py",
-    dtype: precision === "fp32" ? "float32" : precision === "fp16" ? "float16" : "bfloat16",
     ...(how === undefined ? {} : { quantization: how }),
     preparationSeconds: 90,
     notes: how === undefined ? [] : [

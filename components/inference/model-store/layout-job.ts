@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { image } from "../../catalog/images";
@@ -6,6 +5,7 @@ import { labels, modelsClaim, namespaces, priorityClasses } from "../../cluster/
 import type { KubernetesObject } from "../../cluster/object";
 import { pinnedTo, restrictedContainer, restrictedPod, tolerationsFor, writableDirs } from "../../cluster/pod";
 import type { Environment } from "../../environment/schema";
+import { shortHash } from "../../hash";
 import type { LaidOutModel } from "./models";
 import { layoutLabels } from "./network";
 import { layoutRequests } from "./resources";
@@ -25,7 +25,7 @@ const startSeconds = 600;
 /** Wrong flags, full hot tier, wrong checksum twice, refused manifest: the next try would end the same. */
 const hopelessExitCodes = [2, 3, 5, 6];
 
-const hash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 8);
+const hash = (text: string): string => shortHash(text, 8);
 
 let script: string | undefined;
 function layoutScript(): string {
