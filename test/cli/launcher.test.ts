@@ -131,9 +131,9 @@ describe("rackwright", () => {
   it("encrypts a secret into the file, which then asks for the passphrase", async () => {
     project.writeStack("keys", labOnClosedPort().replace("name: lab", "name: keys"));
     const env = { PULUMI_CONFIG_PASSPHRASE: "correct" };
-    expect((await project.run(["secret", "keys", "sshPrivateKey"], { env, stdin: "-----BEGIN KEY-----\nabc\n" })).code).toBe(0);
+    expect((await project.run(["secret", "keys", "sshPrivateKey"], { env, stdin: "-----BEGIN KEY-----\nnot base64!\n" })).code).toBe(0);
     const file = readFileSync(path.join(project.folder, "stacks", "Pulumi.keys.yaml"), "utf8");
-    expect(file).not.toContain("abc");
+    expect(file).not.toContain("not base64!");
     expect(file).toContain("encryptionsalt: v1:");
     const without = await project.run(["drift", "keys"]);
     expect([without.code, without.stderr]).toEqual([2, expect.stringContaining("PULUMI_CONFIG_PASSPHRASE")]);
