@@ -36,6 +36,15 @@ export const images = {
   "gpu-operator": { registry: "nvcr.io", repository: "nvidia/gpu-operator", tag: "v26.7.0", source: operatorRelease },
   "mig-manager": { registry: "nvcr.io", repository: "nvidia/cloud-native/k8s-mig-manager", tag: "v0.15.0", source: operatorRelease },
   "driver-manager": { registry: "nvcr.io", repository: "nvidia/cloud-native/k8s-driver-manager", tag: "v0.12.0", source: operatorRelease },
+  "prometheus": { registry: "docker.io", repository: "prom/prometheus", tag: "v3.15.1", source: "release 3.15.1; its Go module is v0.315.1; tag: general knowledge" },
+  "alertmanager": { registry: "docker.io", repository: "prom/alertmanager", tag: "v0.34.2", source: "release 0.34.2, which the Go module proxy has; tag: general knowledge" },
+  "grafana": { registry: "docker.io", repository: "grafana/grafana", tag: "13.2.3", source: "release 13.2.3; tag: general knowledge" },
+  "node-exporter": { registry: "docker.io", repository: "prom/node-exporter", tag: "v1.12.1", source: "release 1.12.1, which the Go module proxy has; tag: general knowledge" },
+  "blackbox-exporter": { registry: "docker.io", repository: "prom/blackbox-exporter", tag: "v0.28.0", source: "general knowledge" },
+  "smokeping-prober": { registry: "quay.io", repository: "superq/smokeping-prober", tag: "v0.10.0", source: "general knowledge" },
+  "kube-state-metrics": { registry: "registry.k8s.io", repository: "kube-state-metrics/kube-state-metrics", tag: "v2.17.0", source: "general knowledge" },
+  "dcgm-exporter": { registry: "nvcr.io", repository: "nvidia/k8s/dcgm-exporter", tag: "4.5.3-4.8.2-distroless", source: "facts 5 (the project at 2026-05-12)" },
+  "python": { registry: "docker.io", repository: "library/python", tag: "3.13-alpine", source: "general knowledge; runs our own small programs" },
   "rdma-device-plugin": { registry: "ghcr.io", repository: "mellanox/k8s-rdma-shared-dev-plugin", tag: "v1.5.3", source: "k8s-rdma-shared-dev-plugin v1.5.3, deployment/k8s/base/daemonset.yaml" },
 } as const satisfies Record<string, ImageFact>;
 

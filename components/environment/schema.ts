@@ -166,7 +166,7 @@ const gpus = z.strictObject({
   count: count.max(16),
   nvlink: z.enum(["none", "bridge", "nvswitch"]).default("none").describe("bridge: pairs of PCIe cards. nvswitch: an HGX or DGX board."),
   mig: z.string().regex(/^\d+g\.\d+gb(\+me)?$/, "must be a MIG profile such as 1g.10gb").optional(),
-  powerLimitWatts: positive.optional(),
+  powerLimitWatts: positive.optional().describe("Power cap of each GPU, set with nvidia-smi; at most the card's own board power."),
 });
 
 const drive = z.strictObject({
@@ -289,10 +289,16 @@ const training = z
   })
   .describe("A training job.");
 
+const metricName = z.string().regex(/^[a-zA-Z_:][a-zA-Z0-9_:]*$/, "must be a Prometheus metric name");
+const minimumSeverity = z.enum(["info", "warning", "critical"]).default("warning").describe("Alerts below it are not sent there.");
+
 const monitoring = z
   .strictObject({
     enabled: z.boolean().default(true),
-    retentionGiB: positive.default(50),
+    mode: z.enum(["standalone", "operator"]).default("standalone").describe("standalone: Prometheus, Alertmanager and Grafana of our own. operator: the cluster has the Prometheus operator and Grafana's sidecar, which get ServiceMonitor, PodMonitor, PrometheusRule and ConfigMaps with dashboards."),
+    server: name.optional().describe("Server that keeps the measurements, on its warm tier. Absent: the first that has a warm tier, else a cold one; a storage server before others."),
+    retentionGiB: positive.default(50).describe("What Prometheus keeps on disk; the oldest goes first."),
+    scrapeIntervalSeconds: z.number().int().min(5).max(60).default(15),
     alerts: z
       .strictObject({
         gpuUtilizationPercent: z.number().min(0).max(100).default(15).describe("Below this for long while a workload holds the GPU: find the bottleneck (guide 5.1)."),
@@ -300,12 +306,29 @@ const monitoring = z
         networkLatencyMilliseconds: positive.default(5).describe("Above this: check RDMA (guide 5.1)."),
       })
       .prefault({}),
+    restartOnFragmentation: z
+      .strictObject({ enabled: z.boolean().default(false), atMostEveryHours: z.number().min(1).max(168).default(6) })
+      .prefault({})
+      .describe("Restarts a replica of a service whose memory fragmentation fires, at most one in this time, and only while another one stays ready."),
     receivers: z.record(name, z.discriminatedUnion("kind", [
-      z.strictObject({ kind: z.literal("webhook"), url: hookAddress }),
-      z.strictObject({ kind: z.literal("email"), to: z.email() }),
+      z.strictObject({ kind: z.literal("webhook"), url: hookAddress, minimumSeverity }),
+      z.strictObject({ kind: z.literal("email"), to: z.email(), minimumSeverity }),
+      z.strictObject({ kind: z.literal("chat"), channel: z.string().regex(/^[#@A-Za-z0-9._-]{1,80}$/, "must be a channel such as #operations").optional().describe("Absent: the one that the address belongs to."), minimumSeverity }).describe("Slack's format, which Mattermost and Rocket.Chat take as well. The address is the secret `rackwright:alertChatUrl`."),
     ])).default({}),
+    smtp: z
+      .strictObject({ server: hostAddress, port: port.default(587), from: z.email(), user: z.string().min(1).max(200).optional().describe("Its password is the secret `rackwright:smtpPassword`. Absent: the server asks for none.") })
+      .optional()
+      .describe("Mail server of the site, for receivers of kind email."),
+    grafana: z
+      .strictObject({ enabled: z.boolean().default(true), hostname: hostAddress.optional().describe("Name under which people reach Grafana through the cluster's ingress. Absent: inside the cluster only.") })
+      .prefault({})
+      .describe("Its administrator's password is the secret `rackwright:grafanaAdminPassword`."),
+    meter: z
+      .strictObject({ address: hostAddress, port: port.default(9100), path: absolutePath.default("/metrics"), metric: metricName.describe("Gauge with the whole site's draw in watts, cooling included; several series are added up.") })
+      .optional()
+      .describe("An exporter with the site's electricity meter, for the measured PUE (guide 7)."),
   })
-  .describe("Prometheus, Grafana and the alerts.");
+  .describe("Prometheus, Grafana and the alerts (guide 5.1).");
 
 const recovery = z
   .strictObject({
