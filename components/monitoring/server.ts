@@ -1,0 +1,23 @@
+import type { Environment, Server } from "../environment/schema";
+import { planTiers, type TierPlan } from "../servers/tiers-plan";
+
+/** Where measurements are kept: the warm tier, else the cold one. Never the hot tier, which holds only copies. */
+export function measurementsTier(server: string, spec: Server): TierPlan | undefined {
+  const tiers = planTiers(server, spec);
+  return tiers.find(({ tier }) => tier === "warm") ?? tiers.find(({ tier }) => tier === "cold");
+}
+
+/** Lower is better: a storage server has no GPU work that would suffer, and a warm tier is on SSDs. */
+function rank({ roles, tiers }: Server): number {
+  return (roles.includes("storage") ? 0 : 2) + (tiers.warm === undefined ? 1 : 0);
+}
+
+/** The server that keeps the measurements: the one that the environment names, else the best of those with a warm or cold tier. */
+export function monitoringServer({ monitoring, servers }: Environment): string | undefined {
+  if (monitoring.server !== undefined) return monitoring.server;
+  const able = Object.entries(servers).filter(([, { tiers }]) => tiers.warm !== undefined || tiers.cold !== undefined);
+  return able.sort(([, a], [, b]) => rank(a) - rank(b))[0]?.[0];
+}
+
+/** Folders below `<mount>/monitoring`, one for each program that keeps something. */
+export const measurementFolders = { prometheus: "monitoring/prometheus", alertmanager: "monitoring/alertmanager", grafana: "monitoring/grafana" } as const;
