@@ -1,5 +1,5 @@
-/** Where what runs. Pod security is `restricted` but for device plugins, which need the host's devices. */
-export const namespaces = { inference: "inference", training: "training", accelerators: "accelerators" } as const;
+/** Where what runs. Pod security is `restricted` but for device plugins and exporters, which need what is of the host. */
+export const namespaces = { inference: "inference", training: "training", accelerators: "accelerators", monitoring: "monitoring", exporters: "exporters" } as const;
 export type Namespace = (typeof namespaces)[keyof typeof namespaces];
 
 /** Labels that Rackwright's own objects carry; selectors and network policies use them. */
