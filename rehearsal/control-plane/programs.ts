@@ -15,6 +15,8 @@ interface Module {
   packages: readonly string[];
   /** Program made from each package, in the same order. */
   binaries: readonly string[];
+  /** Build tags. */
+  tags?: string;
   /** Values that are linked in: variables of Go packages. */
   variables?: Readonly<Record<string, string>>;
 }
@@ -31,6 +33,15 @@ const modules = {
   },
   kwok: { folder: "kwok", what: "KWOK 0.7.0", packages: ["sigs.k8s.io/kwok/cmd/kwok"], binaries: ["kwok"] },
   lws: { folder: "lws", what: "the LeaderWorkerSet controller 0.9.0", packages: ["sigs.k8s.io/lws/cmd"], binaries: ["lws-controller"] },
+  "grafana-schema": { folder: "grafana-schema", what: "the check of dashboards against Grafana's SDK 0.0.22", packages: ["."], binaries: ["grafana-schema"] },
+  prometheus: {
+    folder: "prometheus",
+    what: "Prometheus 3.15.1",
+    packages: ["github.com/prometheus/prometheus/cmd/prometheus", "github.com/prometheus/prometheus/cmd/promtool"],
+    binaries: ["prometheus", "promtool"],
+    // Debian's has no service discovery through Kubernetes; that of the clouds is left out here.
+    tags: "remove_all_sd,enable_kubernetes_sd",
+  },
   rclone: { folder: "rclone", what: "rclone 1.75.1", packages: ["."], binaries: ["rclone"] },
 } as const satisfies Record<string, Module>;
 
@@ -61,10 +72,11 @@ function linkerFlags(module: Module): string {
   return ["-s", "-w", ...Object.entries(module.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`)].join(" ");
 }
 
-/** Changes with everything that the programs are made of: locked modules, link settings, platform. */
+/** Changes with everything that the programs are made of: locked modules, sources of our own, link settings, platform. */
 function keyOf(module: Module): string {
   const hash = createHash("sha256");
-  for (const file of ["go.mod", "go.sum"]) hash.update(readFileSync(join(sources, module.folder, file)));
+  const own = module.packages.includes(".") ? readdirSync(join(sources, module.folder)).filter((file) => file.endsWith(".go")).sort() : [];
+  for (const file of ["go.mod", "go.sum", ...own]) hash.update(readFileSync(join(sources, module.folder, file)));
   hash.update(JSON.stringify([module, platform(), arch()]));
   return hash.digest("hex").slice(0, 16);
 }
@@ -106,7 +118,7 @@ async function build(module: Module, folder: string, { onProgress, signal }: Pro
   try {
     for (const [index, name] of module.packages.entries()) {
       const binary = module.binaries[index] ?? "";
-      const args = ["build", "-trimpath", "-mod=readonly", "-ldflags", linkerFlags(module), "-o", join(unfinished, binary), name];
+      const args = ["build", "-trimpath", "-mod=readonly", ...(module.tags === undefined ? [] : ["-tags", module.tags]), "-ldflags", linkerFlags(module), "-o", join(unfinished, binary), name];
       const { code, stderr } = await tryRun(go, args, { cwd: join(sources, module.folder), signal, env: { CGO_ENABLED: "0", GOFLAGS: "-buildvcs=false", GOWORK: "off" } });
       if (code === 0) continue;
       throw new RehearsalError(`${module.what} could not be built: \`go ${args.join(" ")}\` ended with exit code ${code}:\n${lastLines(stderr, 15)}`, "unreachable");
