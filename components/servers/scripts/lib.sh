@@ -245,6 +245,28 @@ set_marked_line() {
   write_file "$file" "$mode" "${rest:+$rest$'\n'}# $marker"$'\n'"$line"
 }
 
+# ---------------------------------------------------------------- what services run
+
+# Outside of the login's home, which may not be there when the server boots.
+readonly LIBRARY=/usr/local/lib/rackwright
+
+# is_copied FILE...: whether services would run the same scripts as are beside this one.
+is_copied() {
+  local file here=${BASH_SOURCE[0]%/*}
+  for file in "$@"; do cmp --silent "$here/$file" "$LIBRARY/$file" || return 1; done
+}
+
+# copy_for_services FILE...: copies what differs. A service runs its copies itself, and then nothing differs.
+copy_for_services() {
+  local file here=${BASH_SOURCE[0]%/*}
+  for file in "$@"; do
+    is_copied "$file" || {
+      write_file "$LIBRARY/$file" 644 "$(<"$here/$file")"
+      changed "copied $file to $LIBRARY"
+    }
+  done
+}
+
 # ---------------------------------------------------------------- initramfs
 
 # The initramfs carries copies of configuration. The mark outlives a power cut between the change and the rebuild.

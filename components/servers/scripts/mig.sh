@@ -25,8 +25,6 @@ TEXT
 
 PROFILE='' INSTANCES=0 GPU_COUNT=0
 readonly UNIT=/etc/systemd/system/rackwright-mig.service
-# Outside of the login's home, which may not be there when the server boots.
-readonly LIBRARY=/usr/local/lib/rackwright
 
 read_flags() {
   while (($#)); do
@@ -73,9 +71,6 @@ WantedBy=multi-user.target
 TEXT
 }
 
-# copied FILE: whether the boot service would run the same script as this one.
-copied() { [[ -f $LIBRARY/$1 ]] && [[ $(<"$LIBRARY/$1") == "$(<"$here/$1")" ]]; }
-
 diagnose() {
   local gpu right wrong current pending count=0
   have nvidia-smi || {
@@ -91,7 +86,7 @@ diagnose() {
   done < <(layout)
   ((count == GPU_COUNT)) || finding gpu-count "nvidia-smi shows $count GPUs, the environment says $GPU_COUNT" false
   expect_file "$UNIT" "$(boot_unit)" mig-unit
-  { copied mig.sh && copied lib.sh; } || finding mig-unit "$LIBRARY does not hold the script of this version" true
+  is_copied mig.sh lib.sh || finding mig-unit "$LIBRARY does not hold the script of this version" true
   systemctl is-enabled --quiet rackwright-mig.service 2>/dev/null || finding mig-unit 'rackwright-mig.service does not start with the server' true
 }
 
@@ -122,21 +117,14 @@ partition() {
 }
 
 apply() {
-  local users file
+  local users
   have nvidia-smi || fail 'nvidia-smi is not there: apply the GPU driver first'
   if [[ $(modes | awk '$2 != "Enabled"') != '' || $(layout | awk -v wanted="$INSTANCES" '$2 != wanted || $3 != 0') != '' ]]; then
     users=$(in_use)
     [[ -z ${users// /} ]] || refuse "the GPUs are in use by $(printable "$users"): cutting them would end it. Drain the node, then apply again"
     partition
   fi
-  for file in mig.sh lib.sh; do
-    # The service at boot runs the copies themselves.
-    [[ $here != "$LIBRARY" ]] || continue
-    copied "$file" || {
-      write_file "$LIBRARY/$file" 644 "$(<"$here/$file")"
-      changed "copied $file to $LIBRARY"
-    }
-  done
+  copy_for_services mig.sh lib.sh
   if ensure_file "$UNIT" 644 "$(boot_unit)"; then run systemctl daemon-reload; fi
   systemctl is-enabled --quiet rackwright-mig.service 2>/dev/null || {
     run systemctl enable rackwright-mig.service

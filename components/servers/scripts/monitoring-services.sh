@@ -1,0 +1,177 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2153,SC2154 # monitoring.sh, which sources this, reads the flags, and apt.sh the rest
+# Exporters and, on the server that keeps the measurements, Prometheus, Alertmanager and Grafana as services of the
+# distribution, on sites without a cluster; sourced by monitoring.sh.
+
+SERVICES=()
+# A row for each file: how many services were named before it, then PATH=BASE64.
+FILES=()
+DATA_FOLDERS=() SECRETS=()
+declare -A SECRET_VALUES=()
+
+readonly GRAFANA_KEY=B53AE77BADB630A683046005963FA27710458545
+readonly GRAFANA_KEY_FILE=$KEYRING_FOLDER/grafana.asc
+readonly GRAFANA_LIST=/etc/apt/sources.list.d/rackwright-grafana.sources
+readonly LONGEST_SECRET=4096
+
+# ---------------------------------------------------------------- secrets
+
+# read_secrets: lines `NAME VALUE` from standard input. Values are never part of a message.
+read_secrets() {
+  local name value wanted known
+  [[ ! -t 0 ]] || return 0
+  while IFS=' ' read -r -t 30 name value || [[ -n ${name:-} ]]; do
+    known=no
+    for wanted in "${SECRETS[@]}"; do [[ ${wanted%%=*} != "$name" ]] || known=yes; done
+    [[ $known == yes ]] || usage_error 'a line on standard input does not begin with the name of a secret'
+    [[ -n $value && ${#value} -le $LONGEST_SECRET && $value =~ ^[[:print:]]+$ ]] || usage_error "the secret $name on standard input is empty, too long, or not printable text"
+    SECRET_VALUES[$name]=$value
+    name=''
+  done
+}
+
+# each_secret COMMAND: COMMAND NAME PATH USER
+each_secret() {
+  local row name path
+  for row in "${SECRETS[@]}"; do
+    name=${row%%=*} path=${row#*=}
+    "$1" "$name" "${path%=*}" "${path##*=}"
+  done
+}
+
+secret_is_kept() { [[ -s $1 && $(stat --format='%a %U' -- "$1") == "400 $2" ]]; }
+
+expect_secret() { secret_is_kept "$2" "$3" || finding secret "$2 is missing, or can be read by others than $3" true; }
+
+ensure_secret() {
+  local name=$1 path=$2 user=$3 value=${SECRET_VALUES[$1]:-}
+  if [[ -z $value ]]; then
+    [[ -s $path ]] || usage_error "the secret $name is expected on standard input, in a line \`$name VALUE\`"
+  elif ! file_is "$path" "$value"; then
+    write_file "$path" 400 "$value"
+    changed "wrote $path"
+    RESTART_ALL=yes
+  fi
+  secret_is_kept "$path" "$user" || {
+    chown "$user" "$path"
+    chmod 400 "$path"
+    changed "gave $path to $user"
+  }
+}
+
+# ---------------------------------------------------------------- folders for data
+
+# on_a_tier PATH: whether the folder would be on a mounted file system of its own, not on the system's drive.
+on_a_tier() {
+  local folder=$1
+  while [[ ! -d $folder ]]; do folder=${folder%/*}; done
+  [[ $(stat --format=%d -- "$folder") != $(stat --format=%d /) ]]
+}
+
+is_given_to() { [[ -d $1 && $(stat --format='%U %a' -- "$1") == "$2 750" ]]; }
+
+check_data() {
+  local row
+  for row in "${DATA_FOLDERS[@]}"; do
+    is_given_to "${row%=*}" "${row##*=}" || finding data-folder "${row%=*} is missing or does not belong to ${row##*=}" true
+  done
+}
+
+apply_data() {
+  local row path user
+  for row in "${DATA_FOLDERS[@]}"; do
+    path=${row%=*} user=${row##*=}
+    on_a_tier "$path" || fail "$path would be on the system's drive: its tier is not mounted. Apply the tier first"
+    is_given_to "$path" "$user" || {
+      # Others must be able to pass through the folder above.
+      mkdir -p -- "${path%/*}"
+      chmod 755 "${path%/*}"
+      run install --directory --owner="$user" --group="$user" --mode=750 "$path"
+      changed "gave $path to $user"
+    }
+  done
+}
+
+# ---------------------------------------------------------------- Grafana's packages
+
+grafana_stanza() {
+  local key
+  key=$(mirror_key)
+  printf 'Types: deb\nURIs: %s\nSuites: stable\nComponents: main\nSigned-By: %s' "$GRAFANA_SOURCE" "${key:-$GRAFANA_KEY_FILE}"
+}
+
+apply_grafana_source() {
+  [[ -n $GRAFANA_SOURCE ]] || return 0
+  [[ -n $(mirror_key) ]] || fetch_key "$GRAFANA_SOURCE/gpg.key" "$GRAFANA_KEY" "$GRAFANA_KEY_FILE"
+  if ensure_file "$GRAFANA_LIST" 644 "$(grafana_stanza)"; then UPDATED=no; fi
+}
+
+# ---------------------------------------------------------------- files and services
+
+# each_file_of NUMBER COMMAND: COMMAND PATH CONTENT for the files that follow the service of that number; 0: those before any.
+each_file_of() {
+  local row content
+  for row in "${FILES[@]}"; do
+    [[ ${row%% *} == "$1" ]] || continue
+    row=${row#* }
+    content=$(base64 --decode <<<"${row#*=}" 2>/dev/null | gzip --decompress --stdout 2>/dev/null) || fail "the content of ${row%%=*} on the command line is no gzip in base64"
+    "$2" "${row%%=*}" "$content"
+  done
+}
+
+expect_service_file() { expect_file "$1" "$2" service-file; }
+
+# A unit's own settings need a restart; what a program reads by itself a reload where it knows how.
+ensure_service_file() {
+  if ensure_file "$1" 644 "$2"; then
+    if [[ $1 == /etc/systemd/* ]]; then CHANGE=restart; else CHANGE=${CHANGE:-reload-or-restart}; fi
+  fi
+}
+
+diagnose_services() {
+  local number service
+  [[ -z $GRAFANA_SOURCE ]] || expect_file "$GRAFANA_LIST" "$(grafana_stanza)" apt-source
+  check_packages
+  check_data
+  each_secret expect_secret
+  each_file_of 0 expect_service_file
+  for number in "${!SERVICES[@]}"; do
+    service=${SERVICES[number]}
+    each_file_of "$((number + 1))" expect_service_file
+    systemctl is-enabled --quiet "$service" 2>/dev/null || finding service-disabled "$service does not start at boot" true
+    systemctl is-active --quiet "$service" 2>/dev/null || finding service-inactive "$service is not running" true
+  done
+}
+
+apply_services() {
+  local number service
+  RESTART_ALL=no
+  # The programs run as users of their own and read what is below.
+  umask 022
+  run install --directory --mode=755 /etc/rackwright
+  apply_grafana_source
+  install_packages
+  apply_data
+  each_secret ensure_secret
+  for ((number = 0; number <= ${#SERVICES[@]}; number++)); do
+    CHANGE=''
+    each_file_of "$number" ensure_service_file
+    ((number > 0)) || continue
+    service=${SERVICES[number - 1]}
+    [[ $RESTART_ALL == no ]] || CHANGE=restart
+    start_service "$service"
+  done
+}
+
+start_service() {
+  local service=$1
+  [[ $CHANGE != restart ]] || run systemctl daemon-reload
+  systemctl is-enabled --quiet "$service" 2>/dev/null || {
+    run systemctl enable "$service"
+    changed "enabled $service"
+  }
+  if [[ -n $CHANGE ]] || ! systemctl is-active --quiet "$service" 2>/dev/null; then
+    run systemctl "${CHANGE:-restart}" "$service" || fail "$service does not start: see \`journalctl -u $service\`"
+    changed "started $service with its present settings"
+  fi
+}
