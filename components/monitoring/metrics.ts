@@ -151,6 +151,8 @@ export const metrics = {
     kube_deployment_labels: gauge(undefined, "namespace", "deployment", "label_rackwright_dev_service", "label_rackwright_dev_role", "label_rackwright_dev_server"),
     kube_job_status_failed: gauge(undefined, "namespace", "job_name", "reason"),
     kube_job_status_active: gauge(undefined, "namespace", "job_name"),
+    /** 1 for a job that was given up; kube_job_status_failed counts pods, also of jobs that go on. */
+    kube_job_failed: gauge(undefined, "namespace", "job_name", "condition"),
     kube_job_labels: gauge(undefined, "namespace", "job_name", "label_rackwright_dev_service", "label_rackwright_dev_server"),
     kube_persistentvolumeclaim_status_phase: gauge(undefined, "namespace", "persistentvolumeclaim", "phase"),
   },
@@ -221,7 +223,16 @@ export const recorded = {
   /** 1 for each server; `host` is its address. Joins addresses to names. */
   "rackwright:server:info": ["server", "host", "rack", "gpu_model"],
   /** 1 for each pod of a service or job: joins pods to services. */
-  "rackwright:pod_service:info": ["namespace", "pod", "service", "role"],
+  "rackwright:pod_service:info": ["namespace", "pod", "service", "role", "server"],
+  /** Pods that a service should have in a role, and those that are ready. A replica that spans servers has one on each. */
+  "rackwright:pods_planned:count": ["service", "role"],
+  "rackwright:pods_ready:count": ["service", "role"],
+  /** Requests that all active replicas of a service answer at once. */
+  "rackwright:concurrency_planned:requests": ["service"],
+  /** What Kubernetes waits for a start before it takes it for failed. */
+  "rackwright:start_budget:seconds": ["service"],
+  /** Start of a training job's newest pod on a server, as Unix time; only while it runs. */
+  "rackwright:training_started:seconds": ["name", "server"],
   /** Percent: GR_ENGINE_ACTIVE, or GPU_UTIL where the card has no profiling fields. */
   "rackwright:gpu_utilization:percent": ["server", "gpu", "UUID", "modelName", "namespace", "pod", "service", "role"],
   /** 1 where a workload holds the GPU, else 0. */
