@@ -1,9 +1,8 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { ImageId } from "../../catalog/images";
 import { apiKeyVariable, apiPort, modelArgument, runsOnCpu, type EngineInput, type EngineProgram } from "./engine";
 import { commonVariables } from "./offline";
 import { continuousBatchingNote, drain } from "./requests";
+import { script } from "./script";
 
 const folder = "/etc/engine";
 
@@ -20,16 +19,6 @@ export interface OwnServer {
 function dtypeOf({ service }: EngineInput): "float32" | "bfloat16" | "float16" {
   const { precision } = service.spec;
   return precision === "fp32" ? "float32" : precision === "fp16" ? "float16" : "bfloat16";
-}
-
-const contents = new Map<string, string>();
-
-function script(name: string): string {
-  const known = contents.get(name);
-  if (known !== undefined) return known;
-  const text = readFileSync(join(__dirname, "scripts", name), "utf8");
-  contents.set(name, text);
-  return text;
 }
 
 /** An engine that is a library: a server of ours around it, with the key, metrics, health and an end that lets requests finish. */

@@ -3,6 +3,7 @@ import { gpuRuntimeClass, labels, modelsClaim, namespaces, priorityClasses } fro
 import type { KubernetesObject } from "../../cluster/object";
 import { pinnedTo, restrictedContainer, restrictedPod, tolerationsFor, writableDirs } from "../../cluster/pod";
 import { shortHash } from "../../hash";
+import { allocatorExporter } from "./allocator";
 import { homeFolder, modelsMount, type EngineInput, type EngineProgram, type MountedFile } from "./engine";
 import { engineOf } from "./index";
 import { loadSeconds, startBudgetSeconds } from "./load-time";
@@ -88,7 +89,10 @@ export function enginePod(input: EngineInput): EnginePod {
   const estimatedStartSeconds = loadSeconds(environment, service, workload.servers, program.preparationSeconds);
   const budget = startBudgetSeconds(estimatedStartSeconds);
   const terminationGraceSeconds = announceSeconds + program.drainSeconds + closeSeconds;
-  const configMap = configMapOf(input, program.files);
+  const exporter = allocatorExporter(input, program);
+  const files = [...program.files, ...exporter.files];
+  const ports = { ...(answers ? program.ports : {}), ...exporter.ports };
+  const configMap = configMapOf(input, files);
   const writable = writableDirs({ tmp: "/tmp", home: homeFolder, shm: { path: "/dev/shm", memoryGiB: sharedMemoryGiB(workload.memoryGiB) } });
   const fromHub = service.spec.weights.from === "hub";
   const amounts = {
@@ -101,8 +105,8 @@ export function enginePod(input: EngineInput): EnginePod {
     image: image(program.image, environment),
     command: program.command,
     args: program.args,
-    env: program.env,
-    ports: answers ? Object.entries(program.ports).map(([name, containerPort]) => ({ name, containerPort, protocol: "TCP" })) : [],
+    env: [...program.env, ...exporter.env],
+    ports: Object.entries(ports).map(([name, containerPort]) => ({ name, containerPort, protocol: "TCP" })),
     resources: { requests: amounts, limits: amounts },
     ...(answers ? probes(program.health, budget) : {}),
     lifecycle: { preStop: { sleep: { seconds: announceSeconds } } },
@@ -110,7 +114,7 @@ export function enginePod(input: EngineInput): EnginePod {
     volumeMounts: [
       { name: "models", mountPath: modelsMount, readOnly: !fromHub },
       ...program.folders.map(({ path, folder }) => ({ name: "models", mountPath: path, subPath: folder, readOnly: true })),
-      ...program.files.map((file) => ({ name: "files", mountPath: file.path, subPath: keyOf(file), readOnly: true })),
+      ...files.map((file) => ({ name: "files", mountPath: file.path, subPath: keyOf(file), readOnly: true })),
       ...writable.volumeMounts,
     ],
   };
