@@ -10,6 +10,7 @@ const componentOf: Record<StepCheck["kind"], string> = {
   "object-store": `${server}$rackwright:servers:ObjectStore`,
   "gpu-driver": `${server}$rackwright:servers:GpuDriver`,
   mig: `${server}$rackwright:servers:MigLayout`,
+  monitoring: `${server}$rackwright:servers:HostMonitoring`,
   k3s: `${site}$rackwright:cluster:Cluster$rackwright:cluster:K3sNode`,
 };
 

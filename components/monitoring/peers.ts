@@ -1,4 +1,4 @@
-import type { Environment } from "../environment/schema";
+import type { Environment, Server } from "../environment/schema";
 
 /** Up to this many servers each measures its way to every other one. */
 const allPairsUpTo = 32;
@@ -27,5 +27,30 @@ export function latencyPeers({ servers }: Environment, server: string): Peer[] {
     const name = names[(own + step) % names.length] ?? "";
     const spec = servers[name];
     return spec === undefined ? [] : [{ name, address: spec.address }];
+  });
+}
+
+/** RDMA is measured to this many at most: each measurement takes both ends for a moment. */
+const mostRdmaPeers = 8;
+
+export interface RdmaPeer extends Peer {
+  /** Network interfaces with RDMA. They are paired by their order, as the rails of a fabric are. */
+  nics: number;
+}
+
+/** Names of a server's network interfaces with RDMA, in the environment's order. */
+export function rdmaNics(server: Server): string[] {
+  return Object.entries(server.nics).flatMap(([name, { rdma }]) => (rdma === "none" ? [] : [name]));
+}
+
+/** Servers with RDMA to which one with RDMA measures its latency: neighbours around a ring, near ones first, at doubling distances. */
+export function rdmaPeers({ servers }: Environment, server: string): RdmaPeer[] {
+  const ring = Object.entries(servers).filter(([, spec]) => rdmaNics(spec).length > 0);
+  const own = ring.findIndex(([name]) => name === server);
+  if (own < 0) return [];
+  const nearest = ringSteps(ring.length).sort((a, b) => Math.min(a, ring.length - a) - Math.min(b, ring.length - b));
+  return nearest.slice(0, mostRdmaPeers).flatMap((step) => {
+    const peer = ring[(own + step) % ring.length];
+    return peer === undefined ? [] : [{ name: peer[0], address: peer[1].address, nics: rdmaNics(peer[1]).length }];
   });
 }

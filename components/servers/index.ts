@@ -1,9 +1,11 @@
 export { BaseEnvironment, type BaseEnvironmentSpec } from "./base-environment";
 export { remoteConnection, type Credentials } from "./credentials";
 export { GpuDriver, type GpuDriverSpec } from "./gpu-driver";
+export { HostMonitoring, type HostMonitoringSpec } from "./host-monitoring";
 export { hostCommand, type HostStepArgs } from "./host-command";
 export { k3sFiles, planK3s, type K3sPlan } from "./k3s-plan";
 export { MigLayout, type MigLayoutSpec } from "./mig-layout";
+export type { HostMonitoringPlan } from "./monitoring-plan";
 export { ObjectStore, type ObjectStoreSpec } from "./object-store";
 export { commandLine, planServer, type Connection, type HostStep, type HostStepKind, type ServerPlan } from "./plan";
 export { Server, type ServerArgs } from "./server";

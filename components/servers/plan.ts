@@ -1,6 +1,7 @@
 import type { Environment, Server } from "../environment/schema";
 import { k3sArgs, planK3s, type K3sPlan } from "./k3s-plan";
 import { planMig, type MigPlan } from "./mig-plan";
+import { monitoringArgs, planHostMonitoring, type HostMonitoringPlan } from "./monitoring-plan";
 import { remoteScript, revisionOf, scriptOf, type HostStepKind } from "./scripts";
 import { shellCommand } from "./shell";
 import { planSoftware, usesObjectStore, type PlannedPackage, type SoftwarePlan } from "./software-plan";
@@ -14,7 +15,7 @@ export type { TierPlan } from "./tiers-plan";
 /** One script on one server, with its flags. */
 export interface HostStep {
   kind: HostStepKind;
-  /** `gpu-01-base`, `gpu-01-hot`, `gpu-01-object-store`, `gpu-01-driver`, `gpu-01-mig`, `gpu-01-k3s`. */
+  /** `gpu-01-base`, `gpu-01-hot`, `gpu-01-object-store`, `gpu-01-driver`, `gpu-01-mig`, `gpu-01-monitoring`, `gpu-01-k3s`. */
   name: string;
   script: string;
   args: string[];
@@ -44,6 +45,8 @@ export interface ServerPlan {
   software: SoftwarePlan;
   /** How its GPUs are cut on the host; absent where they are not. */
   mig?: MigPlan;
+  /** What it measures of itself; absent where the environment wants no monitoring. */
+  monitoring?: HostMonitoringPlan;
   /** What it is to a k3s cluster; absent where there is none. */
   k3s?: K3sPlan;
   /** All packages of all steps. */
@@ -132,6 +135,11 @@ function migStep(server: string, { profile, instancesPerGpu, gpuCount }: MigPlan
   return step("mig", `${server}-mig`, ["--profile", profile, "--instances", String(instancesPerGpu), "--gpu-count", String(gpuCount)], [`${server}-driver`]);
 }
 
+/** After all others: it looks at the tiers and the driver, and on a bare host its data lies on a tier. */
+function monitoringStep(server: string, plan: HostMonitoringPlan, before: readonly HostStep[]): HostStep {
+  return step("monitoring", `${server}-monitoring`, monitoringArgs(plan), before.map(({ name }) => name));
+}
+
 function k3sStep(environment: Environment, server: string, plan: K3sPlan): HostStep {
   return step("k3s", `${server}-k3s`, k3sArgs(environment, server, plan), plan.after === undefined ? [] : [`${plan.after}-k3s`]);
 }
@@ -148,25 +156,28 @@ export function planServer(environment: Environment, serverName: string): Server
   const { objectStore } = environment.site;
   const connection = connectionOf(environment, server);
   const mig = planMig(environment, server);
+  const monitoring = planHostMonitoring(environment, serverName, server);
   const k3s = planK3s(environment, serverName);
+  const steps = [
+    baseStep(environment, serverName, software, server.gpus !== undefined),
+    ...tiers.map((tier) => tierStep(environment, serverName, tier)),
+    ...(objectStore !== undefined && usesObjectStore(environment, server) ? [objectStoreStep(serverName, objectStore)] : []),
+    ...driverStep(serverName, software),
+    ...(mig === undefined ? [] : [migStep(serverName, mig)]),
+  ];
   return {
     name: serverName,
     connection,
-    steps: [
-      baseStep(environment, serverName, software, server.gpus !== undefined),
-      ...tiers.map((tier) => tierStep(environment, serverName, tier)),
-      ...(objectStore !== undefined && usesObjectStore(environment, server) ? [objectStoreStep(serverName, objectStore)] : []),
-      ...driverStep(serverName, software),
-      ...(mig === undefined ? [] : [migStep(serverName, mig)]),
-    ],
+    steps: monitoring === undefined ? steps : [...steps, monitoringStep(serverName, monitoring, steps)],
     clusterSteps: k3s === undefined ? [] : [k3sStep(environment, serverName, k3s)],
     tiers,
     software,
     ...(mig === undefined ? {} : { mig }),
+    ...(monitoring === undefined ? {} : { monitoring }),
     ...(k3s === undefined ? {} : { k3s }),
-    packages: [...software.base, ...(software.driver?.packages ?? [])],
-    problems: [...hostKeyProblems(connection), ...software.problems],
-    notes: software.notes,
+    packages: [...software.base, ...(software.driver?.packages ?? []), ...(monitoring?.bare?.packages ?? [])],
+    problems: [...hostKeyProblems(connection), ...software.problems, ...(monitoring?.bare?.problems ?? [])],
+    notes: [...software.notes, ...(monitoring?.bare?.notes ?? [])],
   };
 }
 

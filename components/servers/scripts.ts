@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-export type HostStepKind = "base-environment" | "storage-tier" | "object-store" | "gpu-driver" | "mig" | "k3s";
+export type HostStepKind = "base-environment" | "storage-tier" | "object-store" | "gpu-driver" | "mig" | "monitoring" | "k3s";
 
 /** Folder of the host scripts, relative to the program's: an absolute path would make every machine's state differ. */
 export const SCRIPTS_FOLDER = "components/servers/scripts";
@@ -17,6 +17,7 @@ const files: Readonly<Record<HostStepKind, readonly [string, ...string[]]>> = {
   "object-store": ["object-store.sh", "lib.sh"],
   "gpu-driver": ["gpu-driver.sh", "lib.sh", "apt.sh", "driver-packages.sh"],
   mig: ["mig.sh", "lib.sh"],
+  monitoring: ["monitoring.sh", "lib.sh", "apt.sh", "monitoring-units.sh", "monitoring-services.sh", "collect-metrics.sh", "metrics.sh", "storage-metrics.sh", "drive-metrics.sh", "checkpoint-metrics.sh", "rdma-latency.sh", "drives.sh"],
   k3s: ["k3s.sh", "lib.sh"],
 };
 

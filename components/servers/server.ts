@@ -4,6 +4,7 @@ import type { Drive, Environment, Server as ServerFacts } from "../environment/s
 import { BaseEnvironment } from "./base-environment";
 import { remoteConnection, type Credentials } from "./credentials";
 import { GpuDriver } from "./gpu-driver";
+import { HostMonitoring } from "./host-monitoring";
 import type { HostStepArgs } from "./host-command";
 import { MigLayout } from "./mig-layout";
 import { ObjectStore } from "./object-store";
@@ -52,7 +53,7 @@ export class Server extends pulumi.ComponentResource {
 
   private register(facts: ServerFacts, { environment, credentials = {} }: ServerArgs, common: Omit<HostStepArgs<unknown>, "spec">): { readonly command: remote.Command } {
     const { step } = common;
-    const { software, tiers, mig, name: server } = this.plan;
+    const { software, tiers, mig, monitoring, name: server } = this.plan;
     const { os, cudaToolkit } = environment.software;
     const options = { parent: this };
     switch (step.kind) {
@@ -77,6 +78,9 @@ export class Server extends pulumi.ComponentResource {
       case "mig":
         if (mig === undefined) throw new Error(`no MIG layout is planned for the step ${step.name}`);
         return new MigLayout(step.name, { ...common, spec: { ...mig, server } }, options);
+      case "monitoring":
+        if (monitoring === undefined) throw new Error(`no monitoring is planned for the step ${step.name}`);
+        return new HostMonitoring(step.name, { ...common, server, plan: monitoring, credentials }, options);
       case "k3s":
         throw new Error(`the cluster registers the step ${step.name}`);
     }

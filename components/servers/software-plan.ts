@@ -167,7 +167,9 @@ function notesOf(environment: Environment, driver: DriverPlan | undefined): stri
 /** What is installed on a server. */
 export function planSoftware(environment: Environment, name: string, server: Server): SoftwarePlan {
   const driver = planDriver(environment, name, server);
-  const needsCudaRepository = driver !== undefined && (driver.source === "nvidia" || environment.software.cudaToolkit !== "none");
+  // On a bare host dcgm-exporter comes from there too, beside drivers of another source, which are pinned.
+  const measuresGpus = environment.cluster.distribution === "none" && environment.monitoring.enabled;
+  const needsCudaRepository = driver !== undefined && (driver.source === "nvidia" || environment.software.cudaToolkit !== "none" || measuresGpus);
   return {
     base: basePackages(environment, server),
     repositories: [...(needsCudaRepository ? (["nvidia-cuda"] as const) : []), ...(driver?.containerToolkit === undefined ? [] : (["nvidia-container-toolkit"] as const))],

@@ -1,6 +1,8 @@
 import { mountOf } from "../environment";
 import type { Environment, Server, TierName } from "../environment/schema";
 import { sourceFor } from "../inference/model-store/source";
+import { measurementFolders } from "../monitoring/server";
+import { measurementsOf } from "../monitoring/storage";
 
 /** Tier that checkpoints go to: the one that the environment names, else warm where there is one, else cold. */
 function checkpointTier({ recovery }: Environment, { tiers }: Server): TierName {
@@ -24,5 +26,14 @@ export function foldersOn(environment: Environment, serverName: string, tierName
   }
   const trains = Object.values(environment.training).some(({ servers }) => servers.includes(serverName));
   if (trains && checkpointTier(environment, server) === tierName) folders.add("checkpoints");
+  for (const folder of measurementFoldersOn(environment, serverName, tierName)) folders.add(folder);
   return [...folders];
+}
+
+/** Prometheus, Alertmanager and Grafana as pods keep theirs in local volumes. On bare hosts they have users of their own, and the step that installs them makes the folders. */
+function measurementFoldersOn(environment: Environment, server: string, tier: TierName): string[] {
+  const { monitoring, cluster } = environment;
+  if (!monitoring.enabled || monitoring.mode === "operator" || cluster.distribution === "none") return [];
+  const place = measurementsOf(environment);
+  return place?.server === server && place.tier.tier === tier ? Object.values(measurementFolders) : [];
 }
