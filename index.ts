@@ -20,6 +20,9 @@ const credentials = {
   objectStoreSecretAccessKey: config.getSecret("objectStoreSecretAccessKey"),
   kubeconfig: config.getSecret("kubeconfig"),
   inferenceApiKey: config.getSecret("inferenceApiKey"),
+  grafanaAdminPassword: config.getSecret("grafanaAdminPassword"),
+  smtpPassword: config.getSecret("smtpPassword"),
+  alertChatUrl: config.getSecret("alertChatUrl"),
 };
 const missing = pulumi.runtime.isDryRun() ? [] : missingSecrets(environment, credentials);
 if (missing.length > 0) {

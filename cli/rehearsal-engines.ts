@@ -51,13 +51,7 @@ export function hostEngine(loaded: LoadedEnvironment, rack: Pick<Rack, "environm
 /** `up`, `plan` and `destroy` on a control plane, with commands on hosts that nobody runs. */
 export function clusterEngine(loaded: LoadedEnvironment, plane: Pick<ControlPlane, "kubeconfig">, stateFile: string, { signal, cancelSignal }: { signal: AbortSignal; cancelSignal?: AbortSignal }): ClusterEngine {
   const generated = (): string => randomBytes(18).toString("hex");
-  const secrets = {
-    [SECRETS.sshPrivateKey]: generated(),
-    [SECRETS.objectStoreAccessKeyId]: generated(),
-    [SECRETS.objectStoreSecretAccessKey]: generated(),
-    [SECRETS.inferenceApiKey]: generated(),
-    [SECRETS.kubeconfig]: plane.kubeconfig,
-  };
+  const secrets = { ...Object.fromEntries(Object.values(SECRETS).map((key) => [key, generated()])), [SECRETS.kubeconfig]: plane.kubeconfig };
   const answer = (urn: string): string => (urn.endsWith("-kubeconfig") ? plane.kubeconfig : urn.endsWith("-token") ? generated() : "");
   const providers = () => shippedProviders(projectRoot).map((provider) => (provider.package === "command" ? new StandInCommands(provider, answer) : provider));
   const base = common(loaded, loaded.environment, { secrets, stateFile, signal, ...(cancelSignal === undefined ? {} : { cancelSignal }) });

@@ -2,6 +2,12 @@
 export const namespaces = { inference: "inference", training: "training", accelerators: "accelerators", monitoring: "monitoring", exporters: "exporters" } as const;
 export type Namespace = (typeof namespaces)[keyof typeof namespaces];
 
+/** Where the ingress controller runs. */
+export const ingressNamespace = "kube-system";
+
+/** Pods with this label, in any namespace, may send requests to inference services and look at Grafana. */
+export const clientLabel = { "rackwright.dev/client": "true" } as const;
+
 /** Labels that Rackwright's own objects carry; selectors and network policies use them. */
 export const labels = {
   managedBy: "app.kubernetes.io/managed-by",

@@ -1,9 +1,20 @@
 import { kubernetesMinor } from "../catalog/kubernetes";
+import type { Environment } from "../environment/schema";
 import { labels, namespaces, type Namespace } from "./names";
 import type { KubernetesObject } from "./object";
 
-/** Device plugins need the host's devices; nothing else runs beside them. */
-const podSecurity: Readonly<Record<Namespace, "restricted" | "privileged">> = { inference: "restricted", training: "restricted", accelerators: "privileged" };
+/** Device plugins need the host's devices and exporters the host's own figures; nothing else runs beside them. */
+export const podSecurity: Readonly<Record<Namespace, "restricted" | "privileged">> = { inference: "restricted", training: "restricted", accelerators: "privileged", monitoring: "restricted", exporters: "privileged" };
+
+/** Where what needs nothing of a host runs: beside Prometheus, or with the exporters where a site's operator has its own place. */
+export function homeOf({ monitoring }: Environment): Namespace {
+  return monitoring.mode === "standalone" ? namespaces.monitoring : namespaces.exporters;
+}
+
+/** From where metrics are scraped. */
+export function scraperNamespace({ monitoring }: Environment): string {
+  return monitoring.mode === "standalone" ? namespaces.monitoring : monitoring.operator.namespace;
+}
 
 function namespace(name: Namespace): KubernetesObject {
   const level = podSecurity[name];
@@ -42,8 +53,14 @@ function openDns(name: Namespace): KubernetesObject {
   };
 }
 
+/** The namespaces that an environment has: exporters come with monitoring, and a site with an operator has its Prometheus elsewhere. */
+export function namespacesOf({ monitoring }: Environment): Namespace[] {
+  const absent = new Set<Namespace>(!monitoring.enabled ? [namespaces.monitoring, namespaces.exporters] : monitoring.mode === "operator" ? [namespaces.monitoring] : []);
+  return Object.values(namespaces).filter((name) => !absent.has(name));
+}
+
 /** Namespaces, closed but for DNS. Each component adds a policy for what it opens. */
-export function namespaceObjects(): KubernetesObject[] {
-  const all = Object.values(namespaces);
+export function namespaceObjects(environment: Environment): KubernetesObject[] {
+  const all = namespacesOf(environment);
   return [...all.map(namespace), ...all.flatMap((name) => [defaultDeny(name), openDns(name)])];
 }

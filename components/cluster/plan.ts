@@ -31,7 +31,7 @@ export function planCluster(environment: Environment, plan: WorkloadPlan): Clust
   if (distribution === "none") return { objects: [], nodes: [], findings: [] };
   return {
     objects: [
-      ...namespaceObjects(),
+      ...namespaceObjects(environment),
       ...priorityObjects(),
       ...runtimeClassObjects(environment),
       ...quotaObjects(environment, plan),

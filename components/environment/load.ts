@@ -14,6 +14,9 @@ export const SECRETS = {
   objectStoreSecretAccessKey: "rackwright:objectStoreSecretAccessKey",
   kubeconfig: "rackwright:kubeconfig",
   inferenceApiKey: "rackwright:inferenceApiKey",
+  grafanaAdminPassword: "rackwright:grafanaAdminPassword",
+  smtpPassword: "rackwright:smtpPassword",
+  alertChatUrl: "rackwright:alertChatUrl",
 } as const;
 
 /** The configuration key of the environment. */

@@ -296,6 +296,13 @@ const monitoring = z
   .strictObject({
     enabled: z.boolean().default(true),
     mode: z.enum(["standalone", "operator"]).default("standalone").describe("standalone: Prometheus, Alertmanager and Grafana of our own. operator: the cluster has the Prometheus operator and Grafana's sidecar, which get ServiceMonitor, PodMonitor, PrometheusRule and ConfigMaps with dashboards."),
+    operator: z
+      .strictObject({
+        namespace: name.default("monitoring").describe("Where the operator's Prometheus runs: it may reach what it scrapes."),
+        labels: z.record(label, labelValue).default({}).describe("Labels by which the operator's Prometheus chooses monitors and rules, such as release: kube-prometheus-stack."),
+      })
+      .prefault({})
+      .describe("For mode operator."),
     server: name.optional().describe("Server that keeps the measurements, on its warm tier. Absent: the first that has a warm tier, else a cold one; a storage server before others."),
     retentionGiB: positive.default(50).describe("What Prometheus keeps on disk; the oldest goes first."),
     scrapeIntervalSeconds: z.number().int().min(5).max(60).default(15),

@@ -1,18 +1,17 @@
-import { labels, namespaces } from "../cluster/names";
+import { clientLabel, ingressNamespace, labels, namespaces } from "../cluster/names";
+import { scraperNamespace } from "../cluster/namespaces";
 import type { KubernetesObject } from "../cluster/object";
 import type { Environment } from "../environment/schema";
 import type { Finding } from "../environment/problems";
+import { ports as monitoringPorts } from "../monitoring/names";
+import { exportsAllocator } from "./engines/allocator";
 import type { EngineProgram } from "./engines/engine";
 import { serviceFindings } from "./engines/findings";
+import { engineOf } from "./engines";
 import { commonLabels, componentLabel, enginePod, workloadSelector, type EnginePod } from "./engines/pod";
 import { multiServerFindings, planMultiServerReplica } from "./multi-server";
 import type { ServicePlan, Workload } from "./plan-types";
 
-/** Pods with this label, in any namespace, may send requests to inference services. */
-export const clientLabel = { "rackwright.dev/client": "true" } as const;
-/** Where the ingress controller runs, and where Prometheus does. */
-const ingressNamespace = "kube-system";
-const monitoringNamespace = "monitoring";
 /** Port of a service inside the cluster: `http://<service>.inference`. */
 const servicePort = 80;
 /** Images of engines have 10 GB and more: time that the first pull on a server may take (general knowledge). */
@@ -40,7 +39,7 @@ export function planInferenceService(environment: Environment, service: ServiceP
     clusterService(service, program),
     ...ingress(environment, service, program),
     disruptionBudget(service),
-    networkPolicy(service, program),
+    networkPolicy(environment, service, program),
   ];
 }
 
@@ -117,18 +116,23 @@ const tcp = (port: number): Record<string, unknown> => ({ protocol: "TCP", port 
 const fromNamespace = (name: string): Record<string, unknown> => ({ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": name } } });
 
 /** What may reach the pods, and what they may reach: nothing besides each other, unless the weights come from a hub. */
-function networkPolicy(service: ServicePlan, { ports, metricsPath }: EngineProgram): KubernetesObject {
+function networkPolicy(environment: Environment, service: ServicePlan, { ports, metricsPath }: EngineProgram): KubernetesObject {
   const matchLabels = { [labels.service]: service.name };
   const together = service.workloads.some(({ servers }) => servers.length > 1) ? [{ podSelector: { matchLabels } }] : [];
   const clients = [{ namespaceSelector: {}, podSelector: { matchLabels: clientLabel } }, ...(service.spec.hostname === undefined ? [] : [fromNamespace(ingressNamespace)])];
   const api = Object.entries(ports).filter(([name]) => name !== "metrics").map(([, port]) => tcp(port));
+  const inputs = service.workloads.map((workload) => ({ environment, service, workload }));
+  const metrics = [
+    ...(metricsPath === undefined || !environment.monitoring.enabled ? [] : [ports.metrics ?? ports.http ?? 0]),
+    ...(inputs.some((input) => exportsAllocator(input, engineOf(service.engine)(input))) ? [monitoringPorts.allocator] : []),
+  ];
   return named(service, "networking.k8s.io/v1", "NetworkPolicy", {
     spec: {
       podSelector: { matchLabels },
       policyTypes: ["Ingress", "Egress"],
       ingress: [
         { from: clients, ports: api },
-        ...(metricsPath === undefined ? [] : [{ from: [fromNamespace(monitoringNamespace)], ports: [tcp(ports.metrics ?? ports.http ?? 0)] }]),
+        ...(metrics.length === 0 ? [] : [{ from: [fromNamespace(scraperNamespace(environment))], ports: metrics.map(tcp) }]),
         ...together.map((peer) => ({ from: [peer] })),
       ],
       egress: [

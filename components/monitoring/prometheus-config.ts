@@ -8,7 +8,7 @@ import { monitoringServer } from "./server";
 export type Place = "cluster" | "hosts";
 
 type Job = Record<string, unknown> & { job_name: string };
-type Relabelling = Record<string, unknown>;
+export type Relabelling = Readonly<Record<string, unknown>>;
 
 /** Of the rules, beside the configuration. */
 export const rulesFile = "rules.yml";
@@ -63,11 +63,11 @@ function serviceAddress(name: string, port: number, place: Place): string {
   return place === "cluster" ? `${name}.${namespaces.monitoring}:${port}` : `127.0.0.1:${port}`;
 }
 
-const rename = (from: string, to: string): Relabelling => ({ source_labels: [from], target_label: to });
-const keep = (from: string, regex: string): Relabelling => ({ source_labels: [from], regex, action: "keep" });
+export const rename = (from: string, to: string): Relabelling => ({ source_labels: [from], target_label: to });
+export const keep = (from: string, regex: string): Relabelling => ({ source_labels: [from], regex, action: "keep" });
 /** A label of a Kubernetes object as service discovery spells it. */
 const podLabel = (label: string): string => `__meta_kubernetes_pod_label_${label.replace(/[^a-zA-Z0-9]/g, "_")}`;
-const onNode = rename("__meta_kubernetes_pod_node_name", "server");
+export const onNode = rename("__meta_kubernetes_pod_node_name", "server");
 const podsIn = (namespace: string): Record<string, unknown> => ({ kubernetes_sd_configs: [{ role: "pod", namespaces: { names: [namespace] } }] });
 
 /** One pod of an exporter on every node that has something for it. */
@@ -76,7 +76,7 @@ function exporterJob(job: string, app: string, more: Record<string, unknown> = {
 }
 
 /** Labels of the pods of services: what a metric of an engine is about. */
-const ofService: readonly Relabelling[] = [
+export const ofService: readonly Relabelling[] = [
   rename("__meta_kubernetes_namespace", "namespace"),
   rename("__meta_kubernetes_pod_name", "pod"),
   rename(podLabel(labels.service), "service"),
@@ -84,6 +84,15 @@ const ofService: readonly Relabelling[] = [
   onNode,
 ];
 const alive: Relabelling = { source_labels: ["__meta_kubernetes_pod_phase"], regex: "Pending|Succeeded|Failed|Completed", action: "drop" };
+
+/** Pods whose engine has metrics, at the port and path that their annotations say. */
+export const ofEngines: readonly Relabelling[] = [
+  keep("__meta_kubernetes_pod_annotation_prometheus_io_scrape", "true"),
+  // Each of a pod's ports is a target by itself; the annotation's port makes one and the same of them.
+  { source_labels: ["__meta_kubernetes_pod_ip", "__meta_kubernetes_pod_annotation_prometheus_io_port"], separator: ":", target_label: "__address__" },
+  rename("__meta_kubernetes_pod_annotation_prometheus_io_path", "__metrics_path__"),
+  ...ofService,
+];
 
 function clusterJobs({ servers }: Environment): Job[] {
   const hasGpus = Object.values(servers).some(({ gpus }) => gpus !== undefined);
@@ -95,14 +104,7 @@ function clusterJobs({ servers }: Environment): Job[] {
     {
       job_name: jobs.engine,
       ...podsIn(namespaces.inference),
-      relabel_configs: [
-        keep("__meta_kubernetes_pod_annotation_prometheus_io_scrape", "true"),
-        alive,
-        // Each of a pod's ports is a target by itself; the annotation's port makes one and the same of them.
-        { source_labels: ["__meta_kubernetes_pod_ip", "__meta_kubernetes_pod_annotation_prometheus_io_port"], separator: ":", target_label: "__address__" },
-        rename("__meta_kubernetes_pod_annotation_prometheus_io_path", "__metrics_path__"),
-        ...ofService,
-      ],
+      relabel_configs: [alive, ...ofEngines],
     },
     { job_name: jobs.allocator, ...podsIn(namespaces.inference), relabel_configs: [keep("__meta_kubernetes_pod_container_port_name", allocatorPortName), alive, ...ofService] },
   ];
@@ -143,6 +145,11 @@ export function probeTargets(environment: Environment): ProbeTarget[] {
   });
 }
 
+/** Where it answers in a cluster. */
+export function blackboxAddress(namespace: string): string {
+  return `blackbox-exporter.${namespace}:${ports.blackboxExporter}`;
+}
+
 /** Modules of the blackbox exporter. A certificate that is not trusted is still one that ends. */
 export function blackboxConfig(): Record<string, unknown> {
   return {
@@ -166,7 +173,7 @@ function probeJobs(environment: Environment, place: Place): Job[] {
       relabel_configs: [
         rename("__address__", "__param_target"),
         rename("__param_target", "target"),
-        { target_label: "__address__", replacement: serviceAddress("blackbox-exporter", ports.blackboxExporter, place) },
+        { target_label: "__address__", replacement: place === "cluster" ? blackboxAddress(namespaces.monitoring) : `127.0.0.1:${ports.blackboxExporter}` },
       ],
     },
   ];

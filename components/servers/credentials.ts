@@ -13,6 +13,12 @@ export interface Credentials {
   kubeconfig?: Input<string>;
   /** Key that clients of inference services send. Needed where there are services. */
   inferenceApiKey?: Input<string>;
+  /** Of Grafana's account `admin`, set when it first starts. */
+  grafanaAdminPassword?: Input<string>;
+  /** Needed where alerts go out by a mail server that asks for a login. */
+  smtpPassword?: Input<string>;
+  /** Address that alerts are posted to, where a receiver is a chat: whoever has it can post there. */
+  alertChatUrl?: Input<string>;
 }
 
 /** Connection of `@pulumi/command`: host keys are always given, for without one the provider accepts any. */

@@ -3,6 +3,7 @@ import { Cluster } from "../cluster/cluster";
 import type { Environment } from "../environment/schema";
 import { InferenceService } from "../inference/inference-service";
 import { ModelStore } from "../inference/model-store";
+import { Monitoring } from "../monitoring";
 import { planServer, Server, type Credentials } from "../servers";
 import { TrainingJob } from "../training";
 import type { SitePlan } from "./plan";
@@ -27,8 +28,8 @@ export class Site extends pulumi.ComponentResource {
   private readonly args: SiteArgs;
 
   constructor(name: string, args: SiteArgs, options?: pulumi.ComponentResourceOptions) {
-    const { site, ssh, software, cluster, servers, training } = args.environment;
-    const spec = { name, site, ssh, software, cluster, servers, training };
+    const { site, ssh, software, cluster, servers, training, monitoring } = args.environment;
+    const spec = { name, site, ssh, software, cluster, servers, training, monitoring };
     super("rackwright:site:Site", name, spec, options);
     this.args = args;
     this.registerOutputs(spec);
@@ -68,5 +69,6 @@ export class Site extends pulumi.ComponentResource {
     const modelStore = new ModelStore("model-store", { environment, plan: workloads, credentials, cluster }, parent);
     for (const service of Object.values(workloads.services)) new InferenceService(service.name, { environment, service, cluster, modelStore }, parent);
     for (const job of Object.values(workloads.training)) new TrainingJob(job.name, { environment, job, cluster }, parent);
+    if (environment.monitoring.enabled) new Monitoring("monitoring", { environment, plan: workloads, credentials, cluster }, parent);
   }
 }

@@ -1,5 +1,6 @@
-import { checkpointsClaim, labels, namespaces } from "../cluster/names";
+import { checkpointsClaim, namespaces } from "../cluster/names";
 import type { KubernetesObject } from "../cluster/object";
+import { gibOf, volumePair } from "../cluster/volumes";
 import type { Environment } from "../environment/schema";
 import { planTiers, type TierPlan } from "../servers/tiers-plan";
 
@@ -24,31 +25,6 @@ export function makesCheckpointVolume(environment: Environment, job: string, ser
 
 /** A server's checkpoints as a volume that no other server has, and the claim that pods there use. */
 export function checkpointVolume(server: string, { mount, usableGB }: TierPlan): KubernetesObject[] {
-  const name = checkpointsClaim(server);
-  const common = { [labels.managedBy]: "rackwright", [labels.server]: server };
-  const storage = `${Math.max(1, Math.floor((usableGB * 1e9) / 2 ** 30))}Gi`;
-  return [
-    {
-      apiVersion: "v1",
-      kind: "PersistentVolume",
-      metadata: { name, labels: common },
-      spec: {
-        capacity: { storage },
-        accessModes: ["ReadWriteOnce"],
-        // What has been trained stays when the claim goes.
-        persistentVolumeReclaimPolicy: "Retain",
-        storageClassName: "",
-        volumeMode: "Filesystem",
-        claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace: namespaces.training, name },
-        nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values: [server] }] }] } },
-        local: { path: `${mount}/${checkpointsFolder}` },
-      },
-    },
-    {
-      apiVersion: "v1",
-      kind: "PersistentVolumeClaim",
-      metadata: { name, namespace: namespaces.training, labels: common },
-      spec: { accessModes: ["ReadWriteOnce"], storageClassName: "", volumeName: name, resources: { requests: { storage } } },
-    },
-  ];
+  const { volume, claim } = volumePair({ name: checkpointsClaim(server), namespace: namespaces.training, gib: gibOf(usableGB), accessMode: "ReadWriteOnce", source: { local: { path: `${mount}/${checkpointsFolder}` } }, server });
+  return [volume, claim];
 }
