@@ -50,6 +50,9 @@ export const boardUids = {
   power: "rackwright-power",
 } as const;
 
+/** Width of a board. */
+const columns = 24;
+
 /** Tag of all our boards: each has a menu with the others. */
 const tag = "rackwright";
 
@@ -60,22 +63,47 @@ export function serverVariable(servers: readonly string[]): Variable {
 /** Lays a board out: rows in order, panels from left to right. Rows without panels are left out. */
 export function layOut({ uid, title, description, variables = [], rows }: BoardSpec): DashboardModel {
   const { dashboard } = grafana();
-  const board = new dashboard.DashboardBuilder(title)
-    .uid(uid)
-    .description(description)
-    .tags([tag])
-    .readonly()
-    .timezone("browser")
-    .refresh("1m")
-    .time({ from: "now-6h", to: "now" })
-    .tooltip(dashboard.DashboardCursorSync.Crosshair)
-    .link(new dashboard.DashboardLinkBuilder("Boards").type(dashboard.DashboardLinkType.Dashboards).tags([tag]).asDropdown(true).keepTime(true).includeVars(true).tooltip("The other boards of this site"));
-  for (const variable of variables) board.withVariable(choice(variable));
-  for (const row of rows.filter(({ panels }) => panels.length > 0)) {
-    board.withRow(new dashboard.RowBuilder(row.title));
-    for (const panel of row.panels) board.withPanel(panel);
+  const menu = new dashboard.DashboardLinkBuilder("Boards").type(dashboard.DashboardLinkType.Dashboards).tags([tag]).asDropdown(true).keepTime(true).includeVars(true).tooltip("The other boards of this site");
+  return {
+    ...dashboard.defaultDashboard(),
+    uid,
+    title,
+    description,
+    tags: [tag],
+    editable: false,
+    refresh: "1m",
+    time: { from: "now-6h", to: "now" },
+    graphTooltip: dashboard.DashboardCursorSync.Crosshair,
+    links: [menu.build()],
+    templating: { list: variables.map((variable) => choice(variable).build()) },
+    panels: placed(rows.filter(({ panels }) => panels.length > 0)),
+  };
+}
+
+/** Panels with their places, and ids of their own: Grafana would give them new ones at each start, and links to panels would break. */
+function placed(rows: readonly Row[]): NonNullable<DashboardModel["panels"]> {
+  const { RowBuilder } = grafana().dashboard;
+  const panels: NonNullable<DashboardModel["panels"]> = [];
+  let y = 0;
+  for (const row of rows) {
+    panels.push(new RowBuilder(row.title).id(panels.length + 1).gridPos({ x: 0, y, w: columns, h: 1 }).build());
+    y += 1;
+    let x = 0;
+    let highest = 0;
+    for (const panel of row.panels.map((builder) => builder.build())) {
+      const { w, h } = panel.gridPos ?? { w: columns, h: 1 };
+      if (x + w > columns) {
+        y += highest;
+        x = 0;
+        highest = 0;
+      }
+      panels.push({ ...panel, id: panels.length + 1, gridPos: { x, y, w, h } });
+      x += w;
+      highest = Math.max(highest, h);
+    }
+    y += highest;
   }
-  return numbered(board.build());
+  return panels;
 }
 
 function choice({ name, series, label, first }: Variable) {
@@ -91,9 +119,4 @@ function choice({ name, series, label, first }: Variable) {
     .includeAll(true)
     .allValue(anyValue)
     .current(current);
-}
-
-/** Panels need ids of their own, or Grafana gives them new ones at each start and links to panels break. */
-function numbered(board: DashboardModel): DashboardModel {
-  return { ...board, panels: (board.panels ?? []).map((panel, index) => ({ ...panel, id: index + 1 })) };
 }

@@ -1,5 +1,9 @@
 import { gpu, type EngineId } from "../../catalog";
+import { exportsAllocator } from "../../inference/engines/allocator";
+import { enginePod } from "../../inference/engines/pod";
 import { planTiers, type TierPlan } from "../../servers/tiers-plan";
+import { rdmaServers } from "../recordings";
+import { ruleGroups } from "../rules";
 import type { BoardInput } from "./board";
 
 /** What an environment has, and so what its boards can show. */
@@ -17,12 +21,12 @@ export interface Facts {
   tiers: TierPlan[];
   hasArrays: boolean;
   engines: Set<EngineId>;
-  /** Some service has a Deployment: replicas that span servers are LeaderWorkerSets instead. */
-  hasDeployments: boolean;
+  /** Some service's processes say how torch's allocator uses GPU memory. */
+  hasTorch: boolean;
+  /** Names an alert for a panel where this environment has it, and nothing elsewhere. */
+  watchedBy: (alert: string) => { alert?: string };
 }
 
-/** Engines whose processes torch's allocator can be asked in: they are Python programs. */
-const torchEngines: readonly EngineId[] = ["vllm", "sglang", "deepspeed", "colossalai", "pytorch"];
 /** Engines that count the tokens they make. */
 const tokenEngines: readonly EngineId[] = ["vllm", "sglang"];
 /** Our own servers around libraries. */
@@ -34,23 +38,21 @@ export function factsOf({ environment, workloads }: BoardInput): Facts {
   const gpus = servers.flatMap(([, server]) => (server.gpus === undefined ? [] : [server.gpus]));
   const services = Object.values(workloads.services);
   const cards = gpus.map(({ model }) => gpu(model));
+  const alerts = new Set(ruleGroups(environment, workloads).flatMap((group) => group.alerts.map(({ name }) => name)));
   return {
     servers: servers.map(([name]) => name),
     hasGpus: gpus.length > 0,
     hasProfiling: cards.some((card) => card?.dataCentre === true),
     hasNvlink: gpus.some(({ nvlink }) => nvlink !== "none"),
     hasEcc: cards.some((card) => card?.ecc === true),
-    hasRdma: servers.filter(([, { nics }]) => Object.values(nics).some(({ rdma }) => rdma !== "none")).length > 1,
+    hasRdma: rdmaServers(environment.servers).length > 1,
     hasCluster: environment.cluster.distribution !== "none",
     tiers,
     hasArrays: tiers.some(({ level }) => level !== "single"),
     engines: new Set(services.map(({ engine }) => engine)),
-    hasDeployments: services.some((service) => service.workloads.some((workload) => workload.servers.length === 1)),
+    hasTorch: services.some((service) => service.workloads.some((workload) => exportsAllocator({ environment, workload }, enginePod({ environment, service, workload }).program))),
+    watchedBy: (alert) => (alerts.has(alert) ? { alert } : {}),
   };
-}
-
-export function hasTorch({ engines }: Facts): boolean {
-  return torchEngines.some((engine) => engines.has(engine));
 }
 
 export function hasTokens({ engines }: Facts): boolean {

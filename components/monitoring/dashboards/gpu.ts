@@ -19,16 +19,17 @@ export function gpuBoard({ environment }: BoardInput, facts: Facts): DashboardMo
       { title: "Work", panels: work(environment.monitoring.alerts.gpuUtilizationPercent, facts) },
       { title: "What the busy time was", panels: facts.hasProfiling ? busyTime() : [] },
       { title: "Memory", panels: memory() },
-      { title: "Heat and draw", panels: heat() },
+      { title: "Heat and draw", panels: heat(facts) },
       { title: "Ways to the GPU", panels: paths(facts) },
       { title: "Faults", panels: faults(facts) },
     ],
   });
 }
 
-function work(limit: number, { hasCluster }: Facts): PanelBuilder[] {
+function work(limit: number, facts: Facts): PanelBuilder[] {
+  const { hasCluster } = facts;
   return [
-    graph({ title: "Utilisation", description: "Share of time in which anything ran on the GPU: GR_ENGINE_ACTIVE, or GPU_UTIL on cards without profiling fields. The line counts only for GPUs that have work.", unit: units.percent, min: 0, max: 100, limit: { value: limit, wrong: "below" }, alert: "GpuUtilizationLow", queries: [{ expr: `rackwright:gpu_utilization:percent{${onServer}}`, legend }], width }),
+    graph({ title: "Utilisation", description: "Share of time in which anything ran on the GPU: GR_ENGINE_ACTIVE, or GPU_UTIL on cards without profiling fields. The line counts only for GPUs that have work.", unit: units.percent, min: 0, max: 100, limit: { value: limit, wrong: "below" }, ...facts.watchedBy("GpuUtilizationLow"), queries: [{ expr: `rackwright:gpu_utilization:percent{${onServer}}`, legend }], width }),
     states({
       title: "Held and busy",
       description: hasCluster ? "Free: nothing holds the GPU. Held: a pod does. Busy: that pod has requests in flight or trains; engines that do not say count as held." : "Free, or held: more than 1 GiB of its memory is in use. Without a cluster nothing says by whom.",
@@ -56,12 +57,12 @@ function memory(): PanelBuilder[] {
   ];
 }
 
-function heat(): PanelBuilder[] {
+function heat(facts: Facts): PanelBuilder[] {
   const slowed = (title: string, metric: string, why: string, alert: string): PanelBuilder =>
     graph({ title, description: `Share of time in which the GPU ran slower than it could, because ${why}.`, unit: units.ratio, min: 0, max: 1, alert, queries: [{ expr: `max ${byGpu} (rate(${metric}{${onServer}}[${window}])) / 1e9`, legend }], width });
   return [
     graph({ title: "Temperature", description: "Of the GPU itself.", unit: units.celsius, min: 0, alert: "GpuTemperatureHigh", queries: [{ expr: `max ${byGpu} (DCGM_FI_DEV_GPU_TEMP{${onServer}})`, legend }], width }),
-    graph({ title: "Temperature of the memory", description: "Of HBM or GDDR; 0 on cards that do not tell it.", unit: units.celsius, min: 0, alert: "GpuMemoryTemperatureHigh", queries: [{ expr: `max ${byGpu} (DCGM_FI_DEV_MEMORY_TEMP{${onServer}})`, legend }], width }),
+    graph({ title: "Temperature of the memory", description: "Of HBM or GDDR; 0 on cards that do not tell it.", unit: units.celsius, min: 0, ...facts.watchedBy("GpuMemoryTemperatureHigh"), queries: [{ expr: `max ${byGpu} (DCGM_FI_DEV_MEMORY_TEMP{${onServer}})`, legend }], width }),
     graph({ title: "Share of the power cap", description: "Draw over the cap that is set. At the cap the GPU lowers its clock; that is what a cap is for.", unit: units.ratio, min: 0, max: 1.1, queries: [{ expr: `max ${byGpu} (DCGM_FI_DEV_POWER_USAGE{${onServer}} / DCGM_FI_DEV_POWER_MGMT_LIMIT{${onServer}})`, legend }], width }),
     slowed("Slowed down by heat", "DCGM_FI_DEV_THERMAL_VIOLATION", "it was too hot", "GpuThermalThrottling"),
     slowed("Slowed down by the power cap", "DCGM_FI_DEV_POWER_VIOLATION", "it was at its power cap", "GpuPowerThrottling"),

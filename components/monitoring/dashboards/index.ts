@@ -19,7 +19,7 @@ export { dataSource } from "./panels";
 export interface Board {
   uid: string;
   title: string;
-  /** `<uid>.json` */
+  /** Its uid without `rackwright-`: `site.json`. */
   file: string;
   /** The dashboard's JSON. */
   model: Record<string, unknown>;
@@ -45,7 +45,7 @@ export function boards(environment: Environment, workloads: WorkloadPlan): Board
 function asBoard(dashboard: DashboardModel): Board {
   const { uid = "", title = "" } = dashboard;
   // The builders leave undefined fields, which JSON does not have.
-  return { uid, title, file: `${uid}.json`, model: JSON.parse(JSON.stringify(dashboard)) as Record<string, unknown> };
+  return { uid, title, file: `${uid.replace(/^rackwright-/, "")}.json`, model: JSON.parse(JSON.stringify(dashboard)) as Record<string, unknown> };
 }
 
 const queried = z.object({ panels: z.array(z.object({ title: z.string().default(""), targets: z.array(z.object({ expr: z.string() })).default([]) })) });

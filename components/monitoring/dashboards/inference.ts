@@ -1,5 +1,5 @@
 import { boardUids, layOut, type BoardInput, type Row } from "./board";
-import { hasTokens, hasTorch, ownEngines, type Facts } from "./facts";
+import { hasTokens, ownEngines, type Facts } from "./facts";
 import { bars, graph, states, units } from "./panels";
 import { longWindow, ofService, quantile, window } from "./queries";
 import type { DashboardModel, PanelBuilder } from "./sdk";
@@ -23,7 +23,7 @@ export function inferenceBoard(input: BoardInput, facts: Facts): DashboardModel 
     rows: [
       { title: "Replicas", panels: replicas() },
       ...engineRows,
-      { title: "Memory", panels: hasTorch(facts) ? memory(input) : [] },
+      { title: "Memory", panels: facts.hasTorch ? memory(input) : [] },
       { title: "GPUs and energy", panels: facts.hasGpus ? energy(input, facts) : [] },
     ],
   });
@@ -37,7 +37,7 @@ function replicas(): PanelBuilder[] {
       { expr: `sum by (service, role) (rackwright:pods_planned:count{${ofService}})`, legend: "{{service}} {{role}}, planned" },
     ], width }),
     states({ title: "Readiness", description: "Whether each pod may be sent requests.", states: { 0: { text: "not ready", colour: "red" }, 1: { text: "ready", colour: "green" } }, queries: [{ expr: joined('max by (namespace, pod) (kube_pod_status_ready{condition="true", namespace="inference"})'), legend: "{{pod}} {{role}}" }], width }),
-    graph({ title: "Restarts", description: "Starts of containers again, in the last hour.", unit: units.count, min: 0, alert: "EngineRestarting", queries: [{ expr: `sum by (service) (${joined(`sum by (namespace, pod) (increase(kube_pod_container_status_restarts_total{namespace="inference"}[${longWindow}]))`)})`, legend }], width }),
+    graph({ title: "Restarts", description: "Starts of containers again, in the last hour.", unit: units.count, min: 0, alert: "PodCrashLooping", queries: [{ expr: `sum by (service) (${joined(`sum by (namespace, pod) (increase(kube_pod_container_status_restarts_total{namespace="inference"}[${longWindow}]))`)})`, legend }], width }),
     bars({ title: "Model load time", description: "From the start of the engine's container to its first healthy answer: weights, compilation and warm-up together. One figure for each start; it stays until the next.", unit: units.seconds, min: 0, decimals: 0, alert: "ModelLoadSlow", query: { expr: `max by (service, role, server) (rackwright:model_load:seconds{${ofService}})`, legend: "{{service}} {{role}} on {{server}}" }, width }),
   ];
 }
@@ -62,7 +62,7 @@ function vllm(): PanelBuilder[] {
       { expr: `sum by (service) (rate(vllm:prompt_tokens_total{${ofService}}[${window}]))`, legend: `${legend} read` },
       { expr: `sum by (service) (rate(vllm:generation_tokens_total{${ofService}}[${window}]))`, legend: `${legend} generated` },
     ], width }),
-    course("Time to the first token", "What a user waits for before anything appears.", "vllm:time_to_first_token_seconds", "FirstTokenSlow"),
+    course("Time to the first token", "What a user waits for before anything appears.", "vllm:time_to_first_token_seconds"),
     course("Time between tokens", "How fast an answer is written: 0.05 s is 20 tokens a second.", "vllm:inter_token_latency_seconds"),
     course("Whole requests", "From arrival to the last token; long answers take long.", "vllm:e2e_request_latency_seconds"),
     course("Waiting", "Time in the queue alone.", "vllm:request_queue_time_seconds"),

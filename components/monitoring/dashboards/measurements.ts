@@ -1,5 +1,5 @@
 import type { BoardInput } from "./board";
-import { hasTorch, type Facts } from "./facts";
+import type { Facts } from "./facts";
 import { bars, graph, units, words, type Query } from "./panels";
 import type { PanelBuilder } from "./sdk";
 
@@ -13,7 +13,8 @@ export function fourMeasurements(input: BoardInput, facts: Facts): PanelBuilder[
   return [utilisation(input, facts), fragmentation(input, facts), latency(input, facts), loadTime(input)];
 }
 
-function utilisation({ environment }: BoardInput, { hasGpus, hasCluster }: Facts): PanelBuilder {
+function utilisation({ environment }: BoardInput, facts: Facts): PanelBuilder {
+  const { hasGpus, hasCluster } = facts;
   const title = "GPU utilisation";
   if (!hasGpus) return words({ title, content: "No server of this environment has an NVIDIA GPU.", width });
   const counted = hasCluster ? "rackwright:gpu_busy:bool" : "rackwright:gpu_held:bool";
@@ -22,7 +23,7 @@ function utilisation({ environment }: BoardInput, { hasGpus, hasCluster }: Facts
   return graph({
     title,
     description: `Share of time in which anything ran on a GPU: DCGM's GR_ENGINE_ACTIVE, or GPU_UTIL on cards without profiling fields. It says that the GPU was not idle, not how much of it was used: see "what the busy time was" on the GPU board. GPUs ${which} are those ${hasCluster ? "whose pod has requests in flight or trains" : "with more than 1 GiB of their memory taken"}; without any, only the mean of all is drawn. The line is where a GPU ${which} counts as held up by something else.`,
-    unit: units.percent, min: 0, max: 100, width, alert: "GpuUtilizationLow",
+    unit: units.percent, min: 0, max: 100, width, ...facts.watchedBy("GpuUtilizationLow"),
     limit: { value: environment.monitoring.alerts.gpuUtilizationPercent, wrong: "below" },
     queries: [
       { expr: `min(${working})`, legend: `lowest ${which}` },
@@ -37,7 +38,7 @@ function fragmentation({ environment }: BoardInput, facts: Facts): PanelBuilder 
   const host: Query = { expr: "max(rackwright:host_fragmentation:ratio)", legend: "host memory, worst zone" };
   const hostSays = "For the host: the share of a zone's free memory in pieces below 2 MiB, from buddyinfo; the kernel joins pieces when asked, so a high share is normal there and has no line.";
   const base = { title: "Memory fragmentation", unit: units.ratio, min: 0, max: 1, width } as const;
-  if (!facts.hasCluster || !hasTorch(facts)) {
+  if (!facts.hasCluster || !facts.hasTorch) {
     return graph({ ...base, description: `No service of this environment runs on torch's allocator, so there is no fragmentation of GPU memory to measure: GPUs themselves do not tell it. ${hostSays}`, queries: [host] });
   }
   return graph({

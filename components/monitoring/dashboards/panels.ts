@@ -1,3 +1,4 @@
+import { runbook } from "../rules";
 import { grafana, type PanelBuilder } from "./sdk";
 
 /** Grafana's ids of the units in use. */
@@ -114,7 +115,7 @@ const tileHeight = 4;
 
 /** The description, with the alert that watches the panel and where its runbook is. */
 function described({ description, alert }: Pick<Basics, "description" | "alert">): string {
-  return alert === undefined ? description : `${description}\n\nAlert: ${alert} (docs/alerts.md#${alert.toLowerCase()}).`;
+  return alert === undefined ? description : `${description}\n\nAlert: ${alert} (${runbook(alert)}).`;
 }
 
 const refId = (index: number): string => String.fromCharCode("A".charCodeAt(0) + index);

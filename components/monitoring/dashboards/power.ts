@@ -14,7 +14,7 @@ export function powerBoard(input: BoardInput, facts: Facts): DashboardModel {
     description: "Draw of GPUs, servers, services and the site; energy of a thousand tokens; power usage effectiveness; caps.",
     rows: [
       { title: "Site", panels: site(input, facts) },
-      { title: "Servers", panels: servers(input) },
+      { title: "Servers", panels: servers(input, facts) },
       { title: "GPUs", panels: facts.hasGpus ? gpus(input) : [] },
       { title: "Services", panels: facts.hasGpus && facts.hasCluster && Object.keys(input.workloads.services).length > 0 ? services(facts) : [] },
     ],
@@ -40,15 +40,15 @@ function site({ environment }: BoardInput, { hasGpus }: Facts): PanelBuilder[] {
   ];
 }
 
-function servers({ environment }: BoardInput): PanelBuilder[] {
+function servers({ environment }: BoardInput, facts: Facts): PanelBuilder[] {
   const limits = Object.values(environment.site.racks).flatMap(({ powerLimitWatts }) => (powerLimitWatts === undefined ? [] : [powerLimitWatts]));
   const [limit] = limits;
   const alike = limit !== undefined && limits.length === Object.keys(environment.site.racks).length && limits.every((one) => one === limit);
   const inRacks = Object.values(environment.servers).some(({ rack }) => rack !== undefined);
   return [
-    graph({ title: "Servers", description: "By what it rests on: power-meter is the server's own, with fans, drives and losses; gpus-and-cpus is the sum of what these say, and too low.", unit: units.watts, min: 0, alert: "ServerPowerHigh", queries: [{ expr: "rackwright:server_power:watts", legend: "{{server}} ({{basis}})" }], width }),
+    graph({ title: "Servers", description: "By what it rests on: power-meter is the server's own, with fans, drives and losses; gpus-and-cpus is the sum of what these say, and too low.", unit: units.watts, min: 0, ...facts.watchedBy("ServerPowerHigh"), queries: [{ expr: "rackwright:server_power:watts", legend: "{{server}} ({{basis}})" }], width }),
     ...(inRacks ? [graph({
-      title: "Racks", unit: units.watts, min: 0, width, alert: "RackPowerHigh", ...(alike ? { limit: { value: limit, wrong: "above" } as const } : {}),
+      title: "Racks", unit: units.watts, min: 0, width, ...facts.watchedBy("RackPowerHigh"), ...(alike ? { limit: { value: limit, wrong: "above" } as const } : {}),
       description: `Servers of each rack together.${alike ? ` The line is what a rack can feed: ${limit} W.` : ""}`,
       queries: [{ expr: 'sum by (rack) (max by (server) (rackwright:server_power:watts) * on (server) group_left (rack) rackwright:server:info{rack!=""})', legend: "{{rack}}" }],
     })] : []),
@@ -64,7 +64,7 @@ function gpus({ environment }: BoardInput): PanelBuilder[] {
   return [
     graph({ title: "GPUs", description: "Each server's GPUs, one on top of the other.", unit: units.watts, min: 0, stacked: true, queries: [{ expr: "sum by (server) (rackwright:gpu_power:watts)", legend: "{{server}}" }], width }),
     table({
-      title: "Caps", width: 16, alert: "GpuPowerCapWrong",
+      title: "Caps", width: 16,
       description: `The cap that each GPU has now, what it draws, and for what share of five minutes the cap slowed it down. ${caps.length === 0 ? "The environment sets no caps: these are the cards' own." : `The environment sets: ${caps.join(", ")}.`}`,
       keys: { server: "Server", gpu: "GPU" },
       columns: [

@@ -10,7 +10,11 @@ import type * as Table from "@grafana/grafana-foundation-sdk/dist/table";
 import type * as Text from "@grafana/grafana-foundation-sdk/dist/text";
 import type * as TimeSeries from "@grafana/grafana-foundation-sdk/dist/timeseries";
 
-export type DashboardModel = Dashboard.Dashboard;
+/**
+ * The classic model, which every Grafana takes from a file. The SDK would have its successor used, which those before 12 cannot
+ * read (general knowledge), and sites with a Grafana of their own may have one.
+ */
+export type DashboardModel = ReturnType<typeof Dashboard.defaultDashboard>;
 export type PanelModel = Dashboard.Panel;
 /** What every panel's builder of the SDK offers of {@link PanelModel}. */
 export interface PanelBuilder {

@@ -18,7 +18,7 @@ export function serverBoard(_: BoardInput, facts: Facts): DashboardModel {
     rows: [
       { title: "Now", panels: now(facts) },
       { title: "Processors and memory", panels: processors() },
-      { title: "Network", panels: network() },
+      { title: "Network", panels: network(facts) },
       { title: "Ways to other servers", panels: ways(facts) },
       { title: "RDMA", panels: facts.hasRdma ? rdma() : [] },
       { title: "Drives and temperatures", panels: drives() },
@@ -44,18 +44,18 @@ function processors(): PanelBuilder[] {
     graph({ title: "CPU", description: "Share of time in which the processors did anything, all of a server's together.", unit: units.ratio, min: 0, max: 1, queries: [{ expr: `1 - avg by (server) (rate(node_cpu_seconds_total{mode="idle", ${onServer}}[${window}]))`, legend: "{{server}}" }], width: 6 }),
     graph({ title: "Load for each core", description: "Processes that run or wait for a drive, over cores: above 1 some wait.", unit: units.count, min: 0, decimals: 2, queries: [{ expr: `sum by (server) (node_load1{${onServer}}) / count by (server) (node_cpu_seconds_total{mode="idle", ${onServer}})`, legend: "{{server}}" }], width: 6 }),
     graph({ title: "Memory", description: "Share of the host's memory that is in use and could not be given away at once; caches can.", unit: units.ratio, min: 0, max: 1, alert: "HostMemoryLow", queries: [{ expr: `max by (server) (1 - node_memory_MemAvailable_bytes{${onServer}} / node_memory_MemTotal_bytes{${onServer}})`, legend: "{{server}}" }], width: 6 }),
-    graph({ title: "Fragmentation of the host's memory", description: "Share of a zone's free memory in pieces below 2 MiB, from buddyinfo: what cannot become a huge page without moving pages. The kernel joins pieces when asked, so a high share is a cost and not a fault.", unit: units.ratio, min: 0, max: 1, queries: [{ expr: `rackwright:host_fragmentation:ratio{${onServer}}`, legend: "{{server}} node {{node}} {{zone}}" }], width: 6 }),
+    graph({ title: "Fragmentation of the host's memory", description: "Share of a zone's free memory in pieces below 2 MiB, from buddyinfo: what cannot become a huge page without moving pages. The kernel joins pieces when asked, so a high share is a cost and not a fault.", unit: units.ratio, min: 0, max: 1, alert: "HostMemoryFragmented", queries: [{ expr: `rackwright:host_fragmentation:ratio{${onServer}}`, legend: "{{server}} node {{node}} {{zone}}" }], width: 6 }),
   ];
 }
 
-function network(): PanelBuilder[] {
+function network(facts: Facts): PanelBuilder[] {
   const selector = `${ownInterfaces}, ${onServer}`;
   const rate = (metric: string): string => `sum by (server, device) (rate(${metric}{${selector}}[${window}]))`;
   return [
     graph({ title: "Received", description: "By interface; those of pods are left out.", unit: units.bytesPerSecond, min: 0, queries: [{ expr: rate("node_network_receive_bytes_total"), legend: "{{server}} {{device}}" }], width: 6 }),
     graph({ title: "Sent", description: "By interface; those of pods are left out.", unit: units.bytesPerSecond, min: 0, queries: [{ expr: rate("node_network_transmit_bytes_total"), legend: "{{server}} {{device}}" }], width: 6 }),
-    graph({ title: "Errors of receiving", description: "Frames that arrived broken: a cable, a transceiver or a port.", unit: units.perSecond, min: 0, queries: [{ expr: rate("node_network_receive_errs_total"), legend: "{{server}} {{device}}" }], width: 6 }),
-    states({ title: "Links", description: "Whether an interface has a link.", alert: "NetworkLinkDown", states: { 0: { text: "down", colour: "red" }, 1: { text: "up", colour: "green" } }, queries: [{ expr: `max by (server, device) (node_network_up{${selector}})`, legend: "{{server}} {{device}}" }], width: 6 }),
+    graph({ title: "Errors of receiving", description: "Frames that arrived broken: a cable, a transceiver or a port.", unit: units.perSecond, min: 0, ...facts.watchedBy("NetworkReceiveErrors"), queries: [{ expr: rate("node_network_receive_errs_total"), legend: "{{server}} {{device}}" }], width: 6 }),
+    states({ title: "Links", description: "Whether an interface has a link.", ...facts.watchedBy("NetworkLinkDown"), states: { 0: { text: "down", colour: "red" }, 1: { text: "up", colour: "green" } }, queries: [{ expr: `max by (server, device) (node_network_up{${selector}})`, legend: "{{server}} {{device}}" }], width: 6 }),
   ];
 }
 
@@ -93,9 +93,9 @@ function drives(): PanelBuilder[] {
   ];
 }
 
-function ages({ hasGpus }: Facts): PanelBuilder[] {
+function ages({ hasGpus, watchedBy }: Facts): PanelBuilder[] {
   return [
-    table({ title: "Certificates", description: "Certificates on the host, and how long they are still valid.", alert: "CertificateExpiring", keys: { server: "Server", path: "File" }, columns: [{ header: "Valid for", expr: `min by (server, path) (rackwright_certificate_expiry_timestamp_seconds{${onServer}} - time())`, unit: units.seconds }], width: 8 }),
+    table({ title: "Certificates", description: "Certificates on the host, and how long they are still valid.", ...watchedBy("CertificateExpiring"), keys: { server: "Server", path: "File" }, columns: [{ header: "Valid for", expr: `min by (server, path) (rackwright_certificate_expiry_timestamp_seconds{${onServer}} - time())`, unit: units.seconds }], width: 8 }),
     ...(hasGpus ? [table({ title: "Drivers", description: "The installed NVIDIA driver and its branch.", alert: "DriverBranchEndOfLife", keys: { server: "Server", version: "Driver", branch: "Branch" }, columns: [{ header: "Installed", expr: `max by (server, version, branch) (rackwright_driver_info{${onServer}})`, unit: units.count }], width: 8 })] : []),
     table({ title: "Scripts on the host", description: "When each script last left its measurements: what stands still has stopped.", alert: "HostMetricsStale", keys: { server: "Server", file: "File" }, columns: [{ header: "Age", expr: `max by (server, file) (time() - node_textfile_mtime_seconds{${onServer}})`, unit: units.seconds }], width: 8 }),
   ];

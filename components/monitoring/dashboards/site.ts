@@ -8,6 +8,7 @@ import type { DashboardModel, PanelBuilder } from "./sdk";
 /** Everything of a site at a glance: the guide's four measurements, what is wrong, and one line a server and a service. */
 export function siteBoard(input: BoardInput, facts: Facts): DashboardModel {
   const { environment } = input;
+  const hasServices = facts.hasCluster && Object.keys(input.workloads.services).length > 0;
   return layOut({
     uid: boardUids.site,
     title: "Site",
@@ -15,9 +16,9 @@ export function siteBoard(input: BoardInput, facts: Facts): DashboardModel {
     rows: [
       { title: "The four measurements", panels: fourMeasurements(input, facts) },
       { title: "Now", panels: tiles(input, facts) },
-      { title: "Alerts", panels: [alerts(), alertsBySeverity()] },
+      { title: "Alerts", panels: [alerts(hasServices), alertsBySeverity()] },
       { title: "Servers", panels: [servers(facts)] },
-      { title: "Services", panels: Object.keys(input.workloads.services).length > 0 && facts.hasCluster ? [services(facts)] : [] },
+      { title: "Services", panels: hasServices ? [services(facts)] : [] },
     ],
   });
 }
@@ -42,13 +43,13 @@ function tiles({ workloads }: BoardInput, facts: Facts): PanelBuilder[] {
   return specs.map((spec) => tile({ ...spec, width: Math.floor(24 / specs.length) }));
 }
 
-function alerts(): PanelBuilder {
+function alerts(hasServices: boolean): PanelBuilder {
   return table({
     title: "Firing alerts",
     description: "What fires now. The runbook of each is in docs/alerts.md under its name.",
     keys: { severity: "Severity", alertname: "Alert", server: "Server", service: "Service" },
     columns: [{ header: "Things", expr: 'count by (severity, alertname, server, service) (ALERTS{alertstate="firing"})', unit: units.count }],
-    links: { server: { board: boardUids.server, variable: "server" }, service: { board: boardUids.inference, variable: "service" } },
+    links: { server: { board: boardUids.server, variable: "server" }, ...(hasServices ? { service: { board: boardUids.inference, variable: "service" } } : {}) },
     width: 18,
   });
 }

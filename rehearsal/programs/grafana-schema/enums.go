@@ -7,37 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/grafana/grafana-foundation-sdk/go/cog"
-	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
-
-// Panels and queries of a type that is not registered have been taken as they are: nothing in them was checked.
-func unknownPanels(board dashboard.Dashboard) []string {
-	var faults []string
-	visit := func(where string, panel dashboard.Panel) {
-		if _, known := cog.ConfigForPanelcfgVariant(panel.Type); !known {
-			faults = append(faults, fmt.Sprintf("%s.type: panels of type %q are not checked by this program", where, panel.Type))
-		}
-		for i, target := range panel.Targets {
-			if _, unknown := target.(variants.UnknownDataquery); unknown {
-				faults = append(faults, fmt.Sprintf("%s.targets[%d].datasource.type: must be prometheus", where, i))
-			}
-		}
-	}
-	for i, entry := range board.Panels {
-		where := "panels[" + strconv.Itoa(i) + "]"
-		if entry.Panel != nil {
-			visit(where, *entry.Panel)
-		}
-		if entry.RowPanel != nil {
-			for j, inner := range entry.RowPanel.Panels {
-				visit(where+".panels["+strconv.Itoa(j)+"]", inner)
-			}
-		}
-	}
-	return faults
-}
 
 // Enumerations are plain strings and numbers in Go, so any value is taken.
 func enumFaults(board dashboard.Dashboard, enums map[string][]any) []string {

@@ -47,7 +47,7 @@ func main() {
 	}
 }
 
-// Panels of other types would be taken unseen, so check refuses them.
+// Panels and queries of other types would be taken unseen, so panelFaults refuses them.
 func registerPanels() {
 	runtime := cog.NewRuntime()
 	runtime.RegisterPanelcfgVariant(bargauge.VariantConfig())
@@ -76,14 +76,24 @@ func check(file string, enums map[string][]any) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	var board dashboard.Dashboard
-	faults := lines(board.UnmarshalJSONStrict(raw))
+	var strict dashboard.Dashboard
+	faults := lines("", strict.UnmarshalJSONStrict(raw))
+	var rest struct {
+		Panels []panel `json:"panels"`
+	}
+	if err := json.Unmarshal(raw, &rest); err != nil {
+		return append(faults, err.Error())
+	}
+	faults = append(faults, panelFaults("", rest.Panels)...)
 	if len(faults) > 0 {
 		return faults
 	}
-	faults = lines(board.Validate())
-	faults = append(faults, unknownPanels(board)...)
-	return append(faults, enumFaults(board, enums)...)
+	// What the strict way reads it does not keep, so constraints are looked at in a second, lenient one.
+	var board dashboard.Dashboard
+	if err := json.Unmarshal(raw, &board); err != nil {
+		return lines("", err)
+	}
+	return append(lines("", board.Validate()), enumFaults(board, enums)...)
 }
 
 func read(file string) ([]byte, error) {
@@ -93,17 +103,17 @@ func read(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-func lines(err error) []string {
+func lines(where string, err error) []string {
 	if err == nil {
 		return nil
 	}
 	var several cog.BuildErrors
 	if !errors.As(err, &several) {
-		return []string{err.Error()}
+		return []string{where + err.Error()}
 	}
 	faults := make([]string, 0, len(several))
 	for _, one := range several {
-		faults = append(faults, one.Error())
+		faults = append(faults, where+one.Error())
 	}
 	return faults
 }
