@@ -39,9 +39,13 @@ def started_at(process):
     return None if fields[0] in (b"Z", b"X") else fields[19].decode("ascii")
 
 
-def gpu_name(properties):
-    """A GPU's UUID as DCGM and nvidia-smi have it; empty where PyTorch does not tell."""
-    uuid = "".join(letter for letter in str(getattr(properties, "uuid", "")) if letter.isalnum() or letter == "-")
+def gpu_name(cuda, device):
+    """A GPU's UUID as DCGM and nvidia-smi have it; empty where PyTorch does not tell, as before release 2.4."""
+    try:
+        told = str(getattr(cuda["get_device_properties"](device), "uuid", ""))
+    except Exception:
+        told = ""
+    uuid = "".join(letter for letter in told if letter.isalnum() or letter == "-")
     if uuid == "" or uuid.startswith(("GPU-", "MIG-")):
         return uuid
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "") + "," + os.environ.get("NVIDIA_VISIBLE_DEVICES", "")
@@ -102,7 +106,7 @@ class Exporter:
             if not stats or stats.get("reserved_bytes.all.current", 0) <= 0:
                 continue
             if device not in self.names:
-                self.names[device] = self.attempt("the GPU's UUID", lambda: gpu_name(cuda["get_device_properties"](device))) or ""
+                self.names[device] = gpu_name(cuda, device)
             labels = '{process="%d",device="%d",uuid="%s"}' % (self.process, device, self.names[device])
             found += ["%s%s %d" % (name, labels, stats.get(key, 0)) for name, _, key, _ in FAMILIES]
         return found
