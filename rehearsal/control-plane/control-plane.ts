@@ -126,7 +126,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       addNode: async (...shapes) => {
         for (const shape of shapes) {
           await client.call("POST", "/api/v1/nodes?fieldValidation=Strict", nodeObject(shape));
-          nodes.set(shape.name, start(`kwok-${shape.name}`, program.kwok, [`--kubeconfig=${kubeconfigFile}`, `--config=${file("kwok.yaml")}`, `--manage-single-node=${shape.name}`, "--node-lease-duration-seconds=4", `--node-ip=${shape.address ?? "127.0.0.1"}`]));
+          nodes.set(shape.name, start(`kwok-${shape.name}`, program.kwok, [`--kubeconfig=${kubeconfigFile}`, `--config=${file("kwok.yaml")}`, `--manage-single-node=${shape.name}`, "--node-lease-duration-seconds=4", `--cidr=${podNetwork(nodes.size)}`, `--node-ip=${shape.address ?? "127.0.0.1"}`]));
         }
         for (const { name } of shapes) {
           const part = nodes.get(name);
@@ -165,6 +165,11 @@ interface NodeStatus {
 function isReady(node: NodeStatus | undefined): boolean {
   if (node?.spec?.taints?.some(({ key }) => key.startsWith("node.kubernetes.io/")) === true) return false;
   return node?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+}
+
+/** Addresses of one node's pods: no two nodes have the same, as with any network of a cluster. */
+function podNetwork(node: number): string {
+  return `10.42.${node % 256}.1/24`;
 }
 
 function tolerations(grace: ControlPlaneOptions["grace"]): string[] {
