@@ -87,7 +87,7 @@ describe("vLLM", () => {
     expect(worker.args.slice(-11)).toEqual([
       "--distributed-executor-backend", "mp", "--nnodes", "2", "--node-rank", "$(LWS_WORKER_INDEX)", "--master-addr", "$(LWS_LEADER_ADDRESS)", "--master-port", "29501", "--headless",
     ]);
-    expect([worker.ports, worker.startupProbe, worker.readinessProbe, worker.livenessProbe]).toEqual([[], undefined, undefined, undefined]);
+    expect([worker.ports.map(({ name }) => name), worker.startupProbe, worker.readinessProbe, worker.livenessProbe]).toEqual([["allocator"], undefined, undefined, undefined]);
     const { template } = enginePod({ environment, service, workload, member });
     expect(template.spec.volumes).toContainEqual({ name: "models", persistentVolumeClaim: { claimName: "models-gpu-0002", readOnly: true } });
     expect(JSON.stringify(template.spec.affinity)).toContain('"values":["gpu-0002"]');
@@ -184,7 +184,7 @@ describe("one service", () => {
 
   it("is made of what it needs and nothing else", () => {
     expect(objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([
-      "ServiceAccount assistant", "Deployment assistant-gpu-0001", "Deployment assistant-gpu-0002-standby", "Service assistant", "Ingress assistant", "PodDisruptionBudget assistant", "NetworkPolicy assistant",
+      "ServiceAccount assistant", "ConfigMap assistant-gpu-0001", "ConfigMap assistant-gpu-0002-standby", "Deployment assistant-gpu-0001", "Deployment assistant-gpu-0002-standby", "Service assistant", "Ingress assistant", "PodDisruptionBudget assistant", "NetworkPolicy assistant",
     ]);
     for (const { metadata } of objects) expect(metadata).toMatchObject({ namespace: "inference", labels: { "app.kubernetes.io/managed-by": "rackwright", "rackwright.dev/service": "assistant" } });
     expect(one(objects, "ServiceAccount").automountServiceAccountToken).toBe(false);
@@ -216,7 +216,7 @@ describe("one service", () => {
       selector: { "rackwright.dev/service": "assistant", "rackwright.dev/role": "active", "app.kubernetes.io/component": "api" },
       ports: [{ name: "http", port: 80, targetPort: 8000, protocol: "TCP" }, { name: "metrics", port: 8000, targetPort: 8000, protocol: "TCP" }],
     });
-    for (const deployment of deployments) expect(templateOf(deployment).metadata.annotations).toEqual({ "prometheus.io/scrape": "true", "prometheus.io/port": "8000", "prometheus.io/path": "/metrics" });
+    for (const deployment of deployments) expect(templateOf(deployment).metadata.annotations).toMatchObject({ "prometheus.io/scrape": "true", "prometheus.io/port": "8000", "prometheus.io/path": "/metrics" });
   });
 
   it("lets clients of the outside at nothing that has no key", () => {
@@ -235,7 +235,7 @@ describe("one service", () => {
       podSelector: { matchLabels: { "rackwright.dev/service": "assistant" } }, policyTypes: ["Ingress", "Egress"],
       ingress: [
         { from: [client, namespace("kube-system")], ports: [{ protocol: "TCP", port: 8000 }] },
-        { from: [namespace("monitoring")], ports: [{ protocol: "TCP", port: 8000 }] },
+        { from: [namespace("monitoring")], ports: [{ protocol: "TCP", port: 8000 }, { protocol: "TCP", port: 9401 }] },
       ],
       egress: [],
     });
