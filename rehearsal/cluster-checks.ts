@@ -1,4 +1,5 @@
-import { labels, namespaces } from "../components/cluster/names";
+import { labels, namespaces, type Namespace } from "../components/cluster/names";
+import { podSecurity } from "../components/cluster/namespaces";
 import type { WorkloadPlan } from "../components/inference/plan-types";
 import type { ControlPlane } from "./control-plane/control-plane";
 import { pause } from "./process";
@@ -40,6 +41,7 @@ export class ClusterChecks {
   constructor(
     private readonly plane: Pick<ControlPlane, "call">,
     private readonly plan: WorkloadPlan,
+    private readonly ownNamespaces: readonly Namespace[],
     private readonly signal?: AbortSignal,
     private readonly withinSeconds = placedWithinSeconds,
   ) {}
@@ -66,7 +68,7 @@ export class ClusterChecks {
     const items = (await this.plane.call<List<{ metadata: { name: string; labels?: Record<string, string> } }>>("GET", "/api/v1/namespaces"))?.items ?? [];
     const levels = items.filter(({ metadata }) => !kubernetesOwn.has(metadata.name)).map(({ metadata }) => {
       const level = metadata.labels?.["pod-security.kubernetes.io/enforce"];
-      const wanted = metadata.name === namespaces.accelerators ? "privileged" : "restricted";
+      const wanted = Object.hasOwn(podSecurity, metadata.name) ? podSecurity[metadata.name as Namespace] : "restricted";
       must(level === wanted, `the namespace ${metadata.name} enforces ${level ?? "no level"} instead of ${wanted}`);
       return { namespace: metadata.name, level };
     });
@@ -113,13 +115,13 @@ export class ClusterChecks {
   /** No pod reaches anything that is not stated. */
   async closed(): Promise<string> {
     const open: string[] = [];
-    for (const namespace of Object.values(namespaces)) {
+    for (const namespace of this.ownNamespaces) {
       const items = (await this.plane.call<List<{ spec?: { podSelector?: object; policyTypes?: string[]; ingress?: unknown[]; egress?: unknown[] } }>>("GET", `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`))?.items ?? [];
       const denies = items.some(({ spec }) => Object.keys(spec?.podSelector ?? {}).length === 0 && spec?.policyTypes?.includes("Ingress") === true && spec.policyTypes.includes("Egress") && (spec.ingress ?? []).length === 0 && (spec.egress ?? []).length === 0);
       if (!denies) open.push(namespace);
     }
     must(open.length === 0, `no policy denies everything by default in ${open.join(", ")}`);
-    return Object.values(namespaces).join(", ");
+    return this.ownNamespaces.join(", ");
   }
 
   /** Labels and taints of all nodes, to compare; not those that Kubernetes copies from others. */

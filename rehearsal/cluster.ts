@@ -1,4 +1,5 @@
 import { needsLeaderWorkerSet } from "../components/cluster/leader-worker-set";
+import { namespacesOf } from "../components/cluster/namespaces";
 import { planSite } from "../components/site/plan";
 import type { Environment } from "../components/environment/schema";
 import { ClusterChecks, type MadeObject } from "./cluster-checks";
@@ -52,7 +53,7 @@ export async function rehearseCluster(environment: Environment, options: Cluster
     const servers = Object.keys(environment.servers);
     say(`The API server answers after ${((Date.now() - started) / 1000).toFixed(1)} s; adding ${servers.length} nodes`);
     await plane.addNode(...servers.map((name) => nodeShape(environment, name)));
-    const look = new ClusterChecks(plane, workloads, options.signal);
+    const look = new ClusterChecks(plane, workloads, namespacesOf(environment), options.signal);
     const nodesBefore = await look.nodes();
     const engine = options.engine(plane);
     let objects: readonly MadeObject[] = [];

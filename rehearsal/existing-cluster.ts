@@ -33,7 +33,7 @@ export async function rehearseOnExistingCluster(environment: Environment, option
   const checks = new Checks((line) => options.onProgress?.(line), options.signal);
   const plane = await open(options);
   const { gitVersion } = (await plane.call<{ gitVersion: string }>("GET", "/version")) ?? { gitVersion: "of an unknown version" };
-  const look = new ClusterChecks(plane, { services: {}, training: {}, findings: [] }, options.signal);
+  const look = new ClusterChecks(plane, { services: {}, training: {}, findings: [] }, [], options.signal);
   const { known, unknown } = await sorted(plane, await options.objects());
   await checks.make(`every object is accepted with strict field validation by Kubernetes ${gitVersion}`, () => look.accepted(known));
   return {

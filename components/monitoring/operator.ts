@@ -22,8 +22,8 @@ function spelled(relabelling: Relabelling): Record<string, unknown> {
 /** An operator names a job after its monitor; rules and boards ask for ours. */
 const asJob = (job: string): Relabelling => ({ target_label: "job", replacement: job });
 
-function monitor(environment: Environment, kind: string, name: string, spec: Record<string, unknown>): KubernetesObject {
-  const made = named(group, kind, namespace, name, name, { spec });
+function monitor(environment: Environment, kind: string, name: string, spec: Record<string, unknown>, apiVersion = group): KubernetesObject {
+  const made = named(apiVersion, kind, namespace, name, name, { spec });
   return { ...made, metadata: { ...made.metadata, labels: { ...made.metadata.labels, ...environment.monitoring.operator.labels } } };
 }
 
@@ -69,7 +69,7 @@ function others(environment: Environment): KubernetesObject[] {
   const { meter } = environment.monitoring;
   return [
     ...(targets.length === 0 ? [] : [monitor(environment, "Probe", `rackwright-${jobs.probe}`, { jobName: jobs.probe, module: "tls", prober: { url: blackboxAddress(namespace) }, interval: "1m", targets: { staticConfig: { static: targets.map(({ target }) => target), relabelingConfigs: [rename("__param_target", "target"), asJob(jobs.probe)].map(spelled) } } })]),
-    ...(meter === undefined ? [] : [named("monitoring.coreos.com/v1alpha1", "ScrapeConfig", namespace, `rackwright-${jobs.meter}`, jobs.meter, { spec: { jobName: jobs.meter, metricsPath: meter.path, staticConfigs: [{ targets: [hostPort(meter.address, meter.port)] }], metricRelabelings: [keep("__name__", meter.metric)].map(spelled), relabelings: [asJob(jobs.meter)].map(spelled) } })]),
+    ...(meter === undefined ? [] : [monitor(environment, "ScrapeConfig", `rackwright-${jobs.meter}`, { jobName: jobs.meter, metricsPath: meter.path, staticConfigs: [{ targets: [hostPort(meter.address, meter.port)] }], metricRelabelings: [keep("__name__", meter.metric)].map(spelled), relabelings: [asJob(jobs.meter)].map(spelled) }, "monitoring.coreos.com/v1alpha1")]),
   ];
 }
 

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { KubernetesObject } from "../../../components/cluster/object";
+import { namespacesOf } from "../../../components/cluster/namespaces";
 import { planCluster } from "../../../components/cluster/plan";
 import { planModelStore } from "../../../components/inference/model-store/plan";
 import { planInferenceService } from "../../../components/inference/service-plan";
@@ -70,7 +71,7 @@ describe("services that name an order of preference", () => {
     }, controlPlaneTimeout);
 
     it("are placed where they were planned, and nothing waits", async () => {
-      const look = new ClusterChecks(plane, plan);
+      const look = new ClusterChecks(plane, plan, namespacesOf(environment));
       expect(await look.placement()).toContain("inference/second-b-01 on b-01");
       expect(await look.settled()).toMatch(/pods/);
       expect(await look.podSecurity()).toContain("inference restricted");
@@ -80,16 +81,16 @@ describe("services that name an order of preference", () => {
     it("are found out where they are not: a plan with two of them exchanged", async () => {
       const exchanged = structuredClone(plan);
       for (const [name, server] of [["first", "b-01"], ["second", "a-01"]] as const) for (const workload of exchanged.services[name]?.workloads ?? []) workload.servers = [server];
-      await expect(new ClusterChecks(plane, exchanged, undefined, 1).placement()).rejects.toThrow("inference/first-a-01: planned on b-01, placed on a-01");
+      await expect(new ClusterChecks(plane, exchanged, namespacesOf(environment), undefined, 1).placement()).rejects.toThrow("inference/first-a-01: planned on b-01, placed on a-01");
     });
 
     it("are found out where one more asks for a GPU than there are", async () => {
       await plane.call("POST", "/api/v1/namespaces/default/pods", { apiVersion: "v1", kind: "Pod", metadata: { name: "unplanned" }, spec: { tolerations: [{ operator: "Exists" }], containers: [{ name: "main", image: "x", resources: { limits: { "nvidia.com/gpu": "1" } } }] } });
-      await expect(new ClusterChecks(plane, plan, undefined, 1).settled()).rejects.toThrow(/default\/unplanned is Pending: .*Insufficient nvidia.com\/gpu/);
+      await expect(new ClusterChecks(plane, plan, namespacesOf(environment), undefined, 1).settled()).rejects.toThrow(/default\/unplanned is Pending: .*Insufficient nvidia.com\/gpu/);
     });
 
     it("are found out where a namespace is open, or of another level", async () => {
-      const look = new ClusterChecks(plane, plan);
+      const look = new ClusterChecks(plane, plan, namespacesOf(environment));
       await plane.call("DELETE", "/apis/networking.k8s.io/v1/namespaces/training/networkpolicies/default-deny");
       await expect(look.closed()).rejects.toThrow("no policy denies everything by default in training");
       await plane.call("PATCH", "/api/v1/namespaces/inference", { metadata: { labels: { "pod-security.kubernetes.io/enforce": "baseline" } } }, "application/merge-patch+json");
@@ -97,14 +98,14 @@ describe("services that name an order of preference", () => {
     });
 
     it("are refused where a field does not exist", async () => {
-      const look = new ClusterChecks(plane, plan);
+      const look = new ClusterChecks(plane, plan, namespacesOf(environment));
       const object = { apiVersion: "v1", kind: "ConfigMap", name: "x", namespace: "inference" };
       await expect(look.accepted([{ ...object, body: { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "x" }, dta: {} } }])).rejects.toThrow(/ConfigMap inference\/x: .*dta/);
       await expect(look.accepted([])).rejects.toThrow("nothing was made in the cluster");
     });
 
     it("leave nothing, or are named", async () => {
-      const look = new ClusterChecks(plane, plan, undefined, 1);
+      const look = new ClusterChecks(plane, plan, namespacesOf(environment), undefined, 1);
       await expect(look.gone([{ apiVersion: "v1", kind: "Secret", name: "inference-api-key", namespace: "inference", body: {} }], await look.nodes())).rejects.toThrow("Secret inference/inference-api-key");
     });
   });
