@@ -42,6 +42,17 @@ export class Part {
     await this.exited;
   }
 
+  /** Tells it to do something, such as to read its files again. */
+  signal(name: NodeJS.Signals): void {
+    if (!this.gone) this.child.kill(name);
+  }
+
+  /** Lets it close its files, and waits until it has. */
+  async end(): Promise<void> {
+    this.signal("SIGTERM");
+    await this.exited;
+  }
+
   killNow(): void {
     if (!this.gone) this.child.kill("SIGKILL");
   }

@@ -49,8 +49,8 @@ function triton(engine: EngineState, now: number): Sample[] {
 function ours(engine: EngineState, now: number): Sample[] {
   return [
     sample("engine_requests_in_flight", {}, engine.running + engine.waiting),
-    sample("engine_requests_total", { outcome: "ok" }, valueAt(engine.answered, now)),
-    sample("engine_requests_total", { outcome: "error" }, valueAt(engine.failed, now)),
+    sample("engine_requests_total", { outcome: "answered" }, valueAt(engine.answered, now)),
+    sample("engine_requests_total", { outcome: "failed" }, valueAt(engine.failed, now)),
     sample("engine_busy_seconds_total", {}, valueAt(engine.answered, now) * engine.answerSeconds),
   ];
 }

@@ -42,7 +42,7 @@ function storageSamples({ rootSizeBytes, rootAvailableBytes, tiers, drives }: Se
         sample("node_filesystem_device_error", labels, 0),
       ];
     }),
-    ...drives.flatMap(({ device }) => [
+    ...[...drives, ...tiers.flatMap(({ array }) => (array === undefined ? [] : [array]))].flatMap(({ device }) => [
       sample("node_disk_read_bytes_total", { device }, up * bytesPerSecond.disk),
       sample("node_disk_written_bytes_total", { device }, up * bytesPerSecond.disk),
       sample("node_disk_io_time_seconds_total", { device }, up * 0.2),
