@@ -3,6 +3,7 @@ import { planServer } from "../components/servers/plan";
 import type { ServerPlan } from "../components/servers/plan";
 import type { Environment } from "../components/environment";
 import type { WorkloadPlan } from "../components/inference";
+import { summariseMonitoring, type MonitoringSummary } from "../components/monitoring/summary";
 import { planSite } from "../components/site/plan";
 import { preview } from "../engine";
 import type { Diagnostic, EngineEvent } from "../engine/events";
@@ -23,6 +24,8 @@ export interface EnvironmentPlan {
   servers: (ServerPlan & { facts: Environment["servers"][string] })[];
   /** What runs where. Empty where it cannot all be placed: the diagnostics say why. */
   workloads: Pick<WorkloadPlan, "services" | "training">;
+  /** Absent where it is off, or where something cannot be placed. */
+  monitoring?: MonitoringSummary;
   changes: Partial<Record<StepOp, number>>;
   resources: PlannedStep[];
   /** Number of rules that were applied. */
@@ -74,13 +77,16 @@ export async function planEnvironment(loaded: LoadedEnvironment, options: PlanOp
     },
   });
   const servers = Object.entries(loaded.environment.servers).map(([name, facts]) => ({ ...planServer(loaded.environment, name), facts }));
-  const { workloads: { services, training }, findings } = planSite(loaded.environment);
+  const { workloads, findings } = planSite(loaded.environment);
+  const { services, training } = workloads;
+  const monitoring = findings.length === 0 ? summariseMonitoring(loaded.environment, workloads) : undefined;
   return {
     environment: loaded.name,
     ok: result.ok && servers.every((server) => server.problems.length === 0),
     site: loaded.environment.site,
     servers,
     workloads: findings.length === 0 ? { services, training } : { services: {}, training: {} },
+    ...(monitoring === undefined ? {} : { monitoring }),
     changes: result.changes,
     resources: plannedSteps(events),
     rules: rules.length,

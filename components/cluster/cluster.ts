@@ -65,7 +65,7 @@ function stageOf({ apiVersion, kind, metadata }: KubernetesObject): Stage {
 }
 
 /** A secret that a preview has no need of: what depends on it is planned from its inputs, and nothing is contacted. */
-function notYetKnown(key: keyof Credentials): pulumi.Output<string> {
+export function notYetKnown(key: keyof Credentials): pulumi.Output<string> {
   if (!pulumi.runtime.isDryRun()) throw new pulumi.RunError(`rackwright:${key} is missing: set it with ./rackwright secret ${pulumi.getStack()} ${key}, or pulumi config set --secret --stack ${pulumi.getStack()} rackwright:${key}`);
   return pulumi.output(unknown as unknown as string);
 }

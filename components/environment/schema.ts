@@ -303,7 +303,7 @@ const monitoring = z
       })
       .prefault({})
       .describe("For mode operator."),
-    server: name.optional().describe("Server that keeps the measurements, on its warm tier. Absent: the first that has a warm tier, else a cold one; a storage server before others."),
+    server: name.optional().describe("Server that keeps the measurements, on its warm tier. Absent: the first that has a warm tier, a storage server before others; else one with a cold tier."),
     retentionGiB: positive.default(50).describe("What Prometheus keeps on disk; the oldest goes first."),
     scrapeIntervalSeconds: z.number().int().min(5).max(60).default(15),
     alerts: z

@@ -1,2 +1,3 @@
 export { Monitoring, type MonitoringArgs } from "./monitoring";
-export { planMonitoring, type MonitoringPlan } from "./plan";
+export { monitoringFindings, planMonitoring } from "./plan";
+export { summariseMonitoring, type MonitoringSummary } from "./summary";

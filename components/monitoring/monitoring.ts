@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Cluster } from "../cluster";
+import { notYetKnown, type Cluster } from "../cluster/cluster";
 import { labels, namespaces } from "../cluster/names";
 import type { KubernetesObject } from "../cluster/object";
 import { registerObject } from "../cluster/register";
@@ -11,8 +11,7 @@ import { alertmanagerSecret, needsReceiverSecret, receiverSecrets } from "./aler
 import { alertmanagerSecrets } from "./alertmanager-config";
 import { grafanaSecret } from "./grafana";
 import { planMonitoring } from "./plan";
-import { ruleGroups } from "./rules";
-import { measurementsOf } from "./storage";
+import { summariseMonitoring } from "./summary";
 
 export interface MonitoringArgs {
   environment: Environment;
@@ -26,11 +25,11 @@ export interface MonitoringArgs {
 export class Monitoring extends pulumi.ComponentResource {
   constructor(name: string, args: MonitoringArgs, options?: pulumi.ComponentResourceOptions) {
     const { environment, plan, credentials, cluster } = args;
-    const spec = summary(name, environment, plan);
+    const spec = { name, monitoring: environment.monitoring, ...summariseMonitoring(environment, plan) };
     super("rackwright:monitoring:Monitoring", name, spec, options);
-    const { objects } = planMonitoring(environment, plan);
+    const objects = planMonitoring(environment, plan);
     const common = { parent: this, provider: cluster.provider };
-    const secrets = environment.monitoring.mode === "standalone" ? secretsOf(environment, credentials).map(({ name: secret, data }) => secretObject(secret, data, { ...common, dependsOn: cluster.ready })) : [];
+    const secrets = environment.monitoring.mode === "standalone" ? secretsOf(environment).map((content) => secretObject(content, credentials, { ...common, dependsOn: cluster.ready })) : [];
     const made = objects.filter((object) => !runsPods(object)).map((object) => registerObject(object, { ...common, dependsOn: cluster.ready }));
     for (const object of objects.filter(runsPods)) registerObject(object, { ...common, dependsOn: [...cluster.ready, ...secrets, ...made] });
     this.registerOutputs(spec);
@@ -44,33 +43,22 @@ function runsPods({ kind }: KubernetesObject): boolean {
 
 interface SecretContent {
   name: string;
-  data: Record<string, pulumi.Input<string> | undefined>;
+  /** Key in the Secret to what of the credentials it holds. */
+  data: Record<string, keyof Credentials>;
 }
 
-function secretsOf(environment: Environment, { smtpPassword, alertChatUrl, grafanaAdminPassword }: Credentials): SecretContent[] {
+function secretsOf(environment: Environment): SecretContent[] {
   const needed = receiverSecrets(environment);
   return [
     ...(needsReceiverSecret(environment)
-      ? [{ name: alertmanagerSecret, data: { ...(needed.smtpPassword ? { [alertmanagerSecrets.smtpPassword]: smtpPassword } : {}), ...(needed.chatUrl ? { [alertmanagerSecrets.chatUrl]: alertChatUrl } : {}) } }]
+      ? [{ name: alertmanagerSecret, data: { ...(needed.smtpPassword ? { [alertmanagerSecrets.smtpPassword]: "smtpPassword" as const } : {}), ...(needed.chatUrl ? { [alertmanagerSecrets.chatUrl]: "alertChatUrl" as const } : {}) } }]
       : []),
-    ...(environment.monitoring.grafana.enabled ? [{ name: grafanaSecret.name, data: { [grafanaSecret.key]: grafanaAdminPassword } }] : []),
+    ...(environment.monitoring.grafana.enabled ? [{ name: grafanaSecret.name, data: { [grafanaSecret.key]: "grafanaAdminPassword" as const } }] : []),
   ];
 }
 
-/** What a preview lacks is planned as empty: nothing is contacted, and `up` asks for all secrets before it starts. */
-function secretObject(name: string, data: SecretContent["data"], options: { parent: pulumi.Resource; provider: pulumi.ProviderResource; dependsOn: pulumi.Resource[] }): pulumi.CustomResource {
+function secretObject({ name, data }: SecretContent, credentials: Credentials, options: { parent: pulumi.Resource; provider: pulumi.ProviderResource; dependsOn: pulumi.Resource[] }): pulumi.CustomResource {
   const { Secret } = kubernetes().core.v1;
-  const stringData = Object.fromEntries(Object.entries(data).map(([key, value]) => [key, pulumi.secret(value ?? "")]));
+  const stringData = Object.fromEntries(Object.entries(data).map(([key, value]) => [key, pulumi.secret(credentials[value] ?? notYetKnown(value))]));
   return new Secret(`secret-${namespaces.monitoring}-${name}`, { metadata: { name, namespace: namespaces.monitoring, labels: { [labels.managedBy]: "rackwright" } }, type: "Opaque", stringData }, options);
-}
-
-/** What policies and reports read: plain, and without secrets. */
-function summary(name: string, environment: Environment, plan: WorkloadPlan): Record<string, unknown> {
-  const place = environment.monitoring.mode === "standalone" ? measurementsOf(environment) : undefined;
-  return {
-    name,
-    ...environment.monitoring,
-    ...(place === undefined ? {} : { keptOn: { server: place.server, tier: place.tier.tier } }),
-    alertNames: ruleGroups(environment, plan).flatMap(({ alerts }) => alerts.map((alert) => ({ name: alert.name, severity: alert.severity, forSeconds: alert.forSeconds }))),
-  };
 }

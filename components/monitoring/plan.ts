@@ -14,25 +14,21 @@ import { prometheusObjects } from "./prometheus";
 import { restartObjects } from "./restart/restart";
 import { measurementsOf, storageFindings } from "./storage";
 
-/** Monitoring in a cluster, as plain data: no secrets, no Outputs. */
-export interface MonitoringPlan {
-  /** In the order in which they are needed. */
-  objects: KubernetesObject[];
-  /** What cannot work as written, and what to do. */
-  findings: Finding[];
+/** What cannot work as written of a site's monitoring, and what to do. */
+export function monitoringFindings(environment: Environment): Finding[] {
+  return [...storageFindings(environment), ...receiverFindings(environment)];
 }
 
 /**
  * Everything that measures a site and tells of what is wrong with it (guide 5.1). Pure. On a site without a cluster the
- * same programs are steps of the servers, and there are no objects.
- * @example planMonitoring(environment, planWorkloads(environment)).objects.map(({ kind }) => kind)
+ * same programs are steps of the servers, and there are no objects. Objects are in the order in which they are needed.
+ * @example planMonitoring(environment, planWorkloads(environment)).map(({ kind }) => kind)
  */
-export function planMonitoring(environment: Environment, workloads: WorkloadPlan): MonitoringPlan {
+export function planMonitoring(environment: Environment, workloads: WorkloadPlan): KubernetesObject[] {
   const { monitoring, cluster } = environment;
-  const findings = [...storageFindings(environment), ...receiverFindings(environment)];
-  if (!monitoring.enabled || cluster.distribution === "none" || findings.length > 0) return { objects: [], findings };
+  if (!monitoring.enabled || cluster.distribution === "none") return [];
   const exporters = [nodeExporterObjects, dcgmExporterObjects, smokepingProberObjects, kubeStateMetricsObjects, blackboxExporterObjects].flatMap((objects) => objects(environment));
   const place = measurementsOf(environment);
-  const own = monitoring.mode === "operator" || place === undefined ? operatorObjects(environment, workloads) : [...prometheusObjects(environment, workloads, place), ...alertmanagerObjects(environment, place), ...grafanaObjects(environment, workloads, place)];
-  return { objects: [...exporters, ...own, ...restartObjects(environment)], findings };
+  const own = monitoring.mode === "operator" ? operatorObjects(environment, workloads) : place === undefined ? [] : [...prometheusObjects(environment, workloads, place), ...alertmanagerObjects(environment, place), ...grafanaObjects(environment, workloads, place)];
+  return [...exporters, ...own, ...restartObjects(environment)];
 }

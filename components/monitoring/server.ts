@@ -7,16 +7,17 @@ export function measurementsTier(server: string, spec: Server): TierPlan | undef
   return tiers.find(({ tier }) => tier === "warm") ?? tiers.find(({ tier }) => tier === "cold");
 }
 
-/** Lower is better: a storage server has no GPU work that would suffer, and a warm tier is on SSDs. */
+/** Lower is better: a warm tier is on SSDs, and a storage server has no GPU work that would suffer. */
 function rank({ roles, tiers }: Server): number {
-  return (roles.includes("storage") ? 0 : 2) + (tiers.warm === undefined ? 1 : 0);
+  return (tiers.warm === undefined ? 2 : 0) + (roles.includes("storage") ? 0 : 1);
 }
 
 /** The server that keeps the measurements: the one that the environment names, else the best of those with a warm or cold tier. */
 export function monitoringServer({ monitoring, servers }: Environment): string | undefined {
   if (monitoring.server !== undefined) return monitoring.server;
   const able = Object.entries(servers).filter(([, { tiers }]) => tiers.warm !== undefined || tiers.cold !== undefined);
-  return able.sort(([, a], [, b]) => rank(a) - rank(b))[0]?.[0];
+  // By name where they are alike, so that reordering the file moves nothing.
+  return able.sort(([first, a], [second, b]) => rank(a) - rank(b) || (first < second ? -1 : 1))[0]?.[0];
 }
 
 /** Folders below `<mount>/monitoring`, one for each program that keeps something. */

@@ -1,7 +1,7 @@
 import { driverBranches, type DriverBranch } from "../catalog";
 import type { Environment } from "../environment/schema";
 import type { Alert } from "../monitoring/alert";
-import { anyOf } from "../monitoring/promql";
+import { alike, anyOf, oneOf } from "../monitoring/promql";
 import { meterWatts } from "../monitoring/recordings-power";
 
 const daySeconds = 86_400;
@@ -15,6 +15,7 @@ export function siteAlerts(environment: Environment): Alert[] {
   return [
     ...(monitoring.meter === undefined ? [] : [pueAlert(site.power.pue)]),
     ...(limitWatts === undefined ? [] : [sitePowerAlert(environment, limitWatts)]),
+    ...serverPowerAlert(environment),
     ...(racks.length === 0 ? [] : [rackPowerAlert(racks)]),
     ...(Object.values(servers).some(({ gpus }) => gpus !== undefined) ? [driverAlert()] : []),
   ];
@@ -22,7 +23,7 @@ export function siteAlerts(environment: Environment): Alert[] {
 
 function pueAlert(target: number): Alert {
   return {
-    name: "PueAboveTarget",
+    name: "PueHigh",
     severity: "warning",
     expr: `avg_over_time(rackwright:site_pue:ratio[1h]) > ${target}`,
     forSeconds: 6 * 3600,
@@ -37,20 +38,37 @@ function sitePowerAlert(environment: Environment, limitWatts: number): Alert {
   const meter = meterWatts(environment);
   const { pue } = environment.site.power;
   return {
-    name: "SitePowerOverLimit",
+    name: "SitePowerHigh",
     severity: "critical",
     expr: `${meter ?? `${pue} * rackwright:site_power:watts`} > ${limitWatts}`,
     forSeconds: 300,
     summary: "The site draws {{ $value | humanize }}W",
     meaning: "More than the room can feed and cool: a breaker or the cooling gives way next.",
     reason: `site.power.limitWatts is ${limitWatts}. ${meter === undefined ? `Without a meter it is the servers' draw times the PUE of ${pue}` : "It is the site meter's figure"}. Breakers stand a little more for some minutes; five are the bound. General knowledge.`,
-    steps: ["Lower the caps at once: on each GPU server `nvidia-smi -pl <watts>`.", "End batch work first: `kubectl -n training delete pod <pod>`, or scale a service of priority batch down.", "For good: `gpus.powerLimitWatts` in the environment, and the rule site-power in docs/rules.md."],
+    steps: ["Lower the caps at once: on each GPU server `nvidia-smi -pl <watts>`.", "End batch work first: `kubectl -n training delete pod <pod>`, or scale a service of priority batch down.", "For good: fewer servers, lower caps or a higher limit; the rule site-power in docs/rules.md counts with `gpus.powerLimitWatts`."],
   };
+}
+
+function serverPowerAlert(environment: Environment): Alert[] {
+  const limits = alike(environment, ({ maxPowerWatts }) => maxPowerWatts);
+  if (limits.length === 0) return [];
+  return [
+    {
+      name: "ServerPowerHigh",
+      severity: "critical",
+      expr: anyOf(limits.map(({ value, servers }) => `rackwright:server_power:watts{${oneOf("server", servers)}} > ${value}`)),
+      forSeconds: 300,
+      summary: "{{ $labels.server }} draws {{ $value | humanize }}W",
+      meaning: "More than its power supplies deliver with one of them failed: the loss of one would take the server along.",
+      reason: "servers.<server>.maxPowerWatts. A server without a power meter counts its GPUs, CPUs and memory only, so that it fires late.",
+      steps: ["Lower the caps at once: on the server `nvidia-smi -pl <watts>`.", "See that all power supplies work: `ipmitool sdr type 'Power Supply'`.", "For good: `gpus.powerLimitWatts` in the environment."],
+    },
+  ];
 }
 
 function rackPowerAlert(racks: readonly { name: string; powerLimitWatts: number }[]): Alert {
   return {
-    name: "RackPowerOverLimit",
+    name: "RackPowerHigh",
     severity: "critical",
     expr: anyOf(racks.map(({ name, powerLimitWatts }) => `sum by (rack) (rackwright:server_power:watts * on (server) group_left (rack) rackwright:server:info{rack="${name}"}) > ${powerLimitWatts}`)),
     forSeconds: 300,
@@ -71,10 +89,10 @@ function endOfSupport(month: string): number {
 function driverAlert(): Alert {
   const ends = Object.entries<DriverBranch>(driverBranches).flatMap(([branch, { endOfLife }]) => (endOfLife === undefined ? [] : [{ branch, end: endOfSupport(endOfLife) }]));
   return {
-    name: "DriverEndOfLife",
+    name: "DriverBranchEndOfLife",
     severity: "warning",
     expr: anyOf(ends.map(({ branch, end }) => `max by (server, branch, version) (rackwright_driver_info{branch="${branch}"}) * (${end} - time()) / ${daySeconds} < ${warnDays}`)),
-    forSeconds: daySeconds,
+    forSeconds: 0,
     summary: "{{ if gt $value 0.0 }}NVIDIA's support of driver branch {{ $labels.branch }}, which {{ $labels.server }} has, ends in {{ $value | humanize }} days{{ else }}NVIDIA no longer supports driver branch {{ $labels.branch }}, which {{ $labels.server }} has{{ end }}",
     meaning: "Security fixes stop, and new engines need newer drivers.",
     reason: `NVIDIA's table of supported drivers (facts 3), kept in components/catalog/drivers.ts. A new branch means a rehearsal and a reboot of every server: ${warnDays} days are time for both.`,

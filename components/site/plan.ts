@@ -3,7 +3,7 @@ import type { Finding } from "../environment/problems";
 import type { Environment } from "../environment/schema";
 import { planWorkloads, type WorkloadPlan } from "../inference";
 import { planModelStore } from "../inference/model-store/plan";
-import { planMonitoring } from "../monitoring/plan";
+import { monitoringFindings } from "../monitoring/plan";
 import { inferenceFindings, inferenceNotes } from "../inference/service-plan";
 import { trainingFindings } from "../training/zero";
 
@@ -18,8 +18,8 @@ export interface SitePlan {
 export function planSite(environment: Environment): SitePlan {
   const placed = planWorkloads(environment);
   const refused = Object.values(placed.services).flatMap((service) => inferenceFindings(environment, service));
-  const findings = [placed, planCluster(environment, placed), planModelStore(environment, placed), planMonitoring(environment, placed)].flatMap((plan) => plan.findings);
-  findings.push(...refused, ...trainingFindings(environment));
+  const findings = [placed, planCluster(environment, placed), planModelStore(environment, placed)].flatMap((plan) => plan.findings);
+  findings.push(...monitoringFindings(environment), ...refused, ...trainingFindings(environment));
   return { workloads: findings.length > 0 ? placed : { ...placed, services: annotated(environment, placed.services) }, findings };
 }
 

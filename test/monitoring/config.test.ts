@@ -142,9 +142,11 @@ describe("which servers measure their way to each other", () => {
 describe("the server that keeps the measurements", () => {
   const hdd = (serial: string): Parameters<typeof cpuServer>[1] => ({ drives: { [`ata-COLD_${serial}`]: { kind: "hdd", capacityGB: 8000 } }, tiers: { cold: { level: "single", drives: [`ata-COLD_${serial}`] } } });
 
-  it("is a storage server before others, and one with a warm tier before one with a cold", () => {
+  it("is one with a warm tier before one with a cold, and a storage server before others", () => {
     expect(monitoringServer(monitoredSite())).toBe("gpu-01");
-    expect(monitoringServer(monitoredSite(({ servers }) => { servers["store-01"] = cpuServer("192.0.2.31", { roles: ["storage"], ...hdd("S") }); }))).toBe("store-01");
+    expect(monitoringServer(monitoredSite(({ servers }) => { servers["store-01"] = cpuServer("192.0.2.31", { roles: ["storage"], ...hdd("S") }); }))).toBe("gpu-01");
+    expect(monitoringServer(monitoredSite(({ servers }) => { servers["store-01"] = cpuServer("192.0.2.31", { roles: ["storage"], drives: { "ata-WARM_S": { kind: "sata-ssd", capacityGB: 1920 } }, tiers: { warm: { level: "single", drives: ["ata-WARM_S"] } } }); }))).toBe("store-01");
+    expect(monitoringServer(monitoredSite((input) => { for (const server of Object.values(input.servers)) delete server.tiers; Object.assign(input.servers, { "b-01": cpuServer("192.0.2.31", hdd("B")), "store-01": cpuServer("192.0.2.32", { roles: ["storage"], ...hdd("S") }) }); }))).toBe("store-01");
     expect(monitoringServer(monitoredSite(({ servers }) => { Object.assign(servers, { "a-01": cpuServer("192.0.2.31", hdd("S")) }); }))).toBe("gpu-01");
   });
 

@@ -32,7 +32,7 @@ export function monitoredSite(change: (input: EnvironmentInput) => void = () => 
   return parsed(input);
 }
 
-export const objectsOf = (environment: Environment): KubernetesObject[] => planMonitoring(environment, planWorkloads(environment)).objects;
+export const objectsOf = (environment: Environment): KubernetesObject[] => planMonitoring(environment, planWorkloads(environment));
 
 /** The one object of a kind and name. */
 export function objectOf(objects: readonly KubernetesObject[], kind: string, name: string): KubernetesObject {

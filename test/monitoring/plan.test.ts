@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { images } from "../../components/catalog/images";
 import { planWorkloads } from "../../components/inference";
-import { planMonitoring } from "../../components/monitoring/plan";
+import { monitoringFindings } from "../../components/monitoring/plan";
 import { ruleGroups } from "../../components/monitoring/rules";
 import { explaining } from "../../components/monitoring/alertmanager-config";
 import { prometheusMemoryMiB } from "../../components/monitoring/prometheus";
@@ -9,10 +9,7 @@ import { planSite } from "../../components/site/plan";
 import { cpuServer, stack, stackNames } from "../cluster/environments";
 import { monitoredSite, objectOf, objectsOf, podOf } from "./environments";
 
-const findingsOf = (change: Parameters<typeof monitoredSite>[0]): string[] => {
-  const environment = monitoredSite(change);
-  return planMonitoring(environment, planWorkloads(environment)).findings.map(({ keys, message }) => `${keys.join(".")} ${message}`);
-};
+const findingsOf = (change: Parameters<typeof monitoredSite>[0]): string[] => monitoringFindings(monitoredSite(change)).map(({ keys, message }) => `${keys.join(".")} ${message}`);
 const namesOf = (objects: ReturnType<typeof objectsOf>, kind: string): string[] => objects.filter((object) => object.kind === kind).map(({ metadata }) => metadata.name).sort();
 
 describe("monitoring of a cluster", () => {
@@ -174,7 +171,7 @@ describe("monitoring that cannot work as written", () => {
 describe("the shipped environments", () => {
   it.each(stackNames)("%s has monitoring that works as written", (name) => {
     const environment = stack(name);
-    expect(planMonitoring(environment, planWorkloads(environment)).findings).toEqual([]);
+    expect(monitoringFindings(environment)).toEqual([]);
     // Alerts that silence others of their server must be ones that there are.
     const alerts = ruleGroups(environment, planWorkloads(environment)).flatMap((group) => group.alerts.map((alert) => alert.name));
     expect(alerts).toEqual(expect.arrayContaining([...explaining]));

@@ -27,7 +27,9 @@ describe("what runs on the servers of dev-test", () => {
         "rackwright:cluster:Cluster$kubernetes:apps/v1:DaemonSet::daemonset-accelerators-nvidia-device-plugin",
         "rackwright:cluster:Cluster$kubernetes:core/v1:ConfigMap::configmap-accelerators-nvidia-device-plugin",
         "rackwright:cluster:Cluster$kubernetes:core/v1:Namespace::namespace-accelerators",
+        "rackwright:cluster:Cluster$kubernetes:core/v1:Namespace::namespace-exporters",
         "rackwright:cluster:Cluster$kubernetes:core/v1:Namespace::namespace-inference",
+        "rackwright:cluster:Cluster$kubernetes:core/v1:Namespace::namespace-monitoring",
         "rackwright:cluster:Cluster$kubernetes:core/v1:Namespace::namespace-training",
         "rackwright:cluster:Cluster$kubernetes:core/v1:NodePatch::nodepatch-gpu-01",
         "rackwright:cluster:Cluster$kubernetes:core/v1:ResourceQuota::resourcequota-inference-accelerators",
@@ -35,8 +37,12 @@ describe("what runs on the servers of dev-test", () => {
         "rackwright:cluster:Cluster$kubernetes:core/v1:Secret::secret-inference-inference-api-key",
         "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-accelerators-default-deny",
         "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-accelerators-dns",
+        "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-exporters-default-deny",
+        "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-exporters-dns",
         "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-inference-default-deny",
         "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-inference-dns",
+        "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-monitoring-default-deny",
+        "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-monitoring-dns",
         "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-training-default-deny",
         "rackwright:cluster:Cluster$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-training-dns",
         "rackwright:cluster:Cluster$kubernetes:node.k8s.io/v1:RuntimeClass::runtimeclass-rackwright-nvidia",
@@ -46,6 +52,7 @@ describe("what runs on the servers of dev-test", () => {
         "rackwright:cluster:Cluster$rackwright:cluster:K3sNode::gpu-01-k3s",
         "rackwright:cluster:K3sNode$command:remote:Command::gpu-01-k3s",
         "rackwright:inference:InferenceService$kubernetes:apps/v1:Deployment::deployment-inference-assistant-gpu-01",
+        "rackwright:inference:InferenceService$kubernetes:core/v1:ConfigMap::configmap-inference-assistant-gpu-01",
         "rackwright:inference:InferenceService$kubernetes:core/v1:Service::service-inference-assistant",
         "rackwright:inference:InferenceService$kubernetes:core/v1:ServiceAccount::serviceaccount-inference-assistant",
         "rackwright:inference:InferenceService$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-inference-assistant",
@@ -56,6 +63,10 @@ describe("what runs on the servers of dev-test", () => {
         "rackwright:inference:ModelStore$kubernetes:core/v1:PersistentVolume::persistentvolume-models-gpu-01",
         "rackwright:inference:ModelStore$kubernetes:core/v1:PersistentVolumeClaim::persistentvolumeclaim-inference-model-store-gpu-01",
         "rackwright:inference:ModelStore$kubernetes:core/v1:PersistentVolumeClaim::persistentvolumeclaim-inference-models-gpu-01",
+        "rackwright:monitoring:Monitoring$kubernetes:rbac.authorization.k8s.io/v1:ClusterRole::clusterrole-rackwright-kube-state-metrics",
+        "rackwright:monitoring:Monitoring$kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding::clusterrolebinding-rackwright-kube-state-metrics",
+        "rackwright:monitoring:Monitoring$kubernetes:rbac.authorization.k8s.io/v1:Role::role-inference-rackwright-prometheus",
+        "rackwright:monitoring:Monitoring$kubernetes:rbac.authorization.k8s.io/v1:RoleBinding::rolebinding-inference-rackwright-prometheus",
         "rackwright:site:Site$rackwright:cluster:Cluster::cluster",
         "rackwright:site:Site$rackwright:inference:InferenceService::assistant",
         "rackwright:site:Site$rackwright:inference:ModelStore::model-store",
@@ -70,6 +81,57 @@ describe("a site without a cluster", () => {
     environment.cluster = { ...environment.cluster, distribution: "none", controlPlane: [] };
     const { resources } = await registered(environment);
     expect(resources.filter(({ type }) => /cluster|inference|training|kubernetes/.test(type))).toEqual([]);
+  });
+});
+
+describe("the monitoring of dev-test", () => {
+  it("keeps its types, names and parents as well", async () => {
+    const { urns } = await registered(shipped("dev-test"));
+    expect(urns.filter((urn) => urn.includes("rackwright:monitoring")).sort()).toMatchInlineSnapshot(`
+      [
+        "rackwright:monitoring:Monitoring$kubernetes:apps/v1:DaemonSet::daemonset-exporters-dcgm-exporter",
+        "rackwright:monitoring:Monitoring$kubernetes:apps/v1:DaemonSet::daemonset-exporters-node-exporter",
+        "rackwright:monitoring:Monitoring$kubernetes:apps/v1:Deployment::deployment-monitoring-alertmanager",
+        "rackwright:monitoring:Monitoring$kubernetes:apps/v1:Deployment::deployment-monitoring-blackbox-exporter",
+        "rackwright:monitoring:Monitoring$kubernetes:apps/v1:Deployment::deployment-monitoring-grafana",
+        "rackwright:monitoring:Monitoring$kubernetes:apps/v1:Deployment::deployment-monitoring-kube-state-metrics",
+        "rackwright:monitoring:Monitoring$kubernetes:apps/v1:Deployment::deployment-monitoring-prometheus",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:ConfigMap::configmap-exporters-dcgm-exporter",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:ConfigMap::configmap-monitoring-alertmanager",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:ConfigMap::configmap-monitoring-blackbox-exporter",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:ConfigMap::configmap-monitoring-grafana-board-folders",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:ConfigMap::configmap-monitoring-grafana-boards",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:ConfigMap::configmap-monitoring-grafana-data-sources",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:ConfigMap::configmap-monitoring-prometheus",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:PersistentVolume::persistentvolume-measurements-alertmanager",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:PersistentVolume::persistentvolume-measurements-grafana",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:PersistentVolume::persistentvolume-measurements-prometheus",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:PersistentVolumeClaim::persistentvolumeclaim-monitoring-measurements-alertmanager",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:PersistentVolumeClaim::persistentvolumeclaim-monitoring-measurements-grafana",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:PersistentVolumeClaim::persistentvolumeclaim-monitoring-measurements-prometheus",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:Secret::secret-monitoring-grafana",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:Service::service-monitoring-alertmanager",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:Service::service-monitoring-blackbox-exporter",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:Service::service-monitoring-grafana",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:Service::service-monitoring-kube-state-metrics",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:Service::service-monitoring-prometheus",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:ServiceAccount::serviceaccount-monitoring-kube-state-metrics",
+        "rackwright:monitoring:Monitoring$kubernetes:core/v1:ServiceAccount::serviceaccount-monitoring-prometheus",
+        "rackwright:monitoring:Monitoring$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-exporters-dcgm-exporter",
+        "rackwright:monitoring:Monitoring$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-monitoring-alertmanager",
+        "rackwright:monitoring:Monitoring$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-monitoring-blackbox-exporter",
+        "rackwright:monitoring:Monitoring$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-monitoring-grafana",
+        "rackwright:monitoring:Monitoring$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-monitoring-kube-state-metrics",
+        "rackwright:monitoring:Monitoring$kubernetes:networking.k8s.io/v1:NetworkPolicy::networkpolicy-monitoring-prometheus",
+        "rackwright:monitoring:Monitoring$kubernetes:rbac.authorization.k8s.io/v1:ClusterRole::clusterrole-rackwright-kube-state-metrics",
+        "rackwright:monitoring:Monitoring$kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding::clusterrolebinding-rackwright-kube-state-metrics",
+        "rackwright:monitoring:Monitoring$kubernetes:rbac.authorization.k8s.io/v1:Role::role-exporters-rackwright-prometheus",
+        "rackwright:monitoring:Monitoring$kubernetes:rbac.authorization.k8s.io/v1:Role::role-inference-rackwright-prometheus",
+        "rackwright:monitoring:Monitoring$kubernetes:rbac.authorization.k8s.io/v1:RoleBinding::rolebinding-exporters-rackwright-prometheus",
+        "rackwright:monitoring:Monitoring$kubernetes:rbac.authorization.k8s.io/v1:RoleBinding::rolebinding-inference-rackwright-prometheus",
+        "rackwright:site:Site$rackwright:monitoring:Monitoring::monitoring",
+      ]
+    `);
   });
 });
 
@@ -113,7 +175,7 @@ describe("secrets", () => {
     const { resources } = await registered(shipped(name));
     for (const { inputs } of resources) {
       const plain = Object.fromEntries(Object.entries(inputs).filter(([, value]) => !(value instanceof Secret)));
-      expect(JSON.stringify(plain)).not.toMatch(/SSH-KEY|KUBECONFIG|API-KEY|ACCESS-KEY|SECRET-KEY/);
+      expect(JSON.stringify(plain)).not.toMatch(/SSH-KEY|KUBECONFIG|API-KEY|ACCESS-KEY|SECRET-KEY|GRAFANA-PASSWORD|MAIL-PASSWORD|CHAT-URL/);
     }
   });
 
@@ -123,6 +185,9 @@ describe("secrets", () => {
     expect(missingSecrets(environment, {}).map(({ key }) => key)).toEqual(["objectStoreAccessKeyId", "objectStoreSecretAccessKey", "kubeconfig", "inferenceApiKey", "grafanaAdminPassword"]);
     expect(missingSecrets(environment, credentials)).toEqual([]);
     expect(missingSecrets(shipped("dev-test"), {}).map(({ key }) => key)).toEqual(["inferenceApiKey", "grafanaAdminPassword"]);
-    expect(missingSecrets({ ...shipped("dev-test"), services: {} }, {})).toEqual([]);
+    expect(missingSecrets(shipped("sme-production"), {}).map(({ key }) => key)).toEqual(["inferenceApiKey", "grafanaAdminPassword", "smtpPassword", "alertChatUrl"]);
+    const { monitoring } = shipped("dev-test");
+    expect(missingSecrets({ ...shipped("dev-test"), services: {}, monitoring: { ...monitoring, mode: "operator" } }, {})).toEqual([]);
+    expect(missingSecrets({ ...shipped("dev-test"), services: {}, monitoring: { ...monitoring, enabled: false } }, {})).toEqual([]);
   });
 });
