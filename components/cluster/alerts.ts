@@ -21,12 +21,13 @@ const alerts: readonly Alert[] = [
   {
     name: "NodeNotReady",
     severity: "critical",
-    expr: 'min by (node) (kube_node_status_condition{condition="Ready",status="true"}) == 0',
+    // A node has its server's name; Alertmanager tells alerts of one server apart by that label.
+    expr: 'label_replace(min by (node) (kube_node_status_condition{condition="Ready",status="true"}), "server", "$1", "node", "(.+)") == 0',
     forSeconds: 120,
     summary: "The node {{ $labels.node }} is not ready",
     meaning: "Its pods count as lost and nothing new is placed there. Standbys on other nodes have taken over, or nothing has.",
     reason: "Kubernetes itself waits 50 s before it says so (facts 6); two minutes more leave out a restart of the kubelet.",
-    steps: ["`kubectl describe node <node>`, and on the server: `systemctl status k3s k3s-agent` or `kubelet`, with `journalctl -u k3s-agent -n 100`.", "If the server does not answer, follow ServerUnreachable.", "Only when it is surely powered off, free its pods: `kubectl taint nodes <node> node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`."],
+    steps: ["`kubectl describe node <node>`, and on the server: `systemctl status k3s k3s-agent` or `kubelet`, with `journalctl -u k3s-agent -n 100`.", "If the server does not answer, follow ServerDown.", "Only when it is surely powered off, free its pods: `kubectl taint nodes <node> node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`."],
   },
   {
     name: "PodCrashLooping",
@@ -50,7 +51,7 @@ const alerts: readonly Alert[] = [
     steps: ["`kubectl -n <namespace> describe pod <pod>`: the events at the end say which.", "`Insufficient nvidia.com/gpu`: something unplanned holds a GPU, or GpuMissing fires: `kubectl describe node <server>`.", "`ImagePullBackOff`: the mirror lacks the image, docs/runbooks/mirror.md.", "An unbound claim: the layout job of the model store has not ended, `kubectl -n inference get jobs`."],
   },
   {
-    name: "CertificateExpiresSoon",
+    name: "CertificateExpiring",
     severity: "warning",
     expr: certificates(21 * day),
     forSeconds: 3600,
@@ -60,13 +61,13 @@ const alerts: readonly Alert[] = [
     steps: renewal,
   },
   {
-    name: "CertificateExpiresNow",
+    name: "CertificateExpiringNow",
     severity: "critical",
     expr: certificates(3 * day),
     forSeconds: 600,
     summary: `The certificate of ${certificate} ends in {{ $value | humanizeDuration }}`,
     meaning: "In less than three days clients and nodes refuse the connection, or they do so already.",
-    reason: "A weekend must not pass over it.",
+    reason: "A weekend must not pass over it. General knowledge.",
     steps: renewal,
   },
   {

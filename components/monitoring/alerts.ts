@@ -33,7 +33,7 @@ export function networkAlerts({ servers, monitoring }: Environment): Alert[] {
       ],
     },
     {
-      name: "PacketLossHigh",
+      name: "NetworkLoss",
       severity: "warning",
       expr: "rackwright:network_loss:ratio > 0.01",
       forSeconds: 300,
@@ -58,13 +58,13 @@ const rdmaAlerts: readonly Alert[] = [
     steps: ["On both servers: `ib_write_lat -d <device>` and `ib_write_lat -d <device> <peer>` by hand, when no job runs.", "Check the RDMA configuration: `rdma link`, `show_gids` (RoCE v2), MTU (`ibv_devinfo`), flow control and ECN on the switch.", "`mlnx_tune` or the BIOS: power saving of PCIe and CPU adds tens of µs."],
   },
   {
-    name: "RdmaProbeFailing",
+    name: "RdmaProbeFailed",
     severity: "warning",
     expr: "max by (server, peer, device) (rackwright_rdma_probe_success) == 0",
     forSeconds: 3600,
     summary: "{{ $labels.server }} cannot write to {{ $labels.peer }} by RDMA over {{ $labels.device }}",
     meaning: "NCCL would fall back to TCP or not start.",
-    reason: "Measurements are rare so that they cost nothing, and a busy peer may miss one: an hour is more than one.",
+    reason: "A busy peer may miss a measurement. They come every five minutes, so that an hour is twelve (components/servers/scripts/monitoring-units.sh).",
     steps: ["On both servers: `rdma link` and `ibv_devinfo -d <device>`.", "`rping -s` on the peer and `rping -c -a <address> -v -C 3` here tell whether the connection or the test fails.", "RdmaPortDown and NetworkLinkDown of both."],
   },
 ];
@@ -82,7 +82,7 @@ const watchdog: Alert = {
   forSeconds: 0,
   summary: "Alerting works",
   meaning: "It always fires. When it stops arriving, alerts do not arrive either.",
-  reason: "Nothing else tells silence from health. Have something outside of the site's monitoring expect it.",
+  reason: "Nothing else tells silence from health. Have something outside of the site's monitoring expect it. General knowledge.",
   steps: ["Nothing while it fires. If it has stopped: `curl -s http://<monitoring server>:9090/-/healthy`, then the same on port 9093 for Alertmanager."],
 };
 
@@ -97,7 +97,7 @@ function targetDown({ cluster }: Environment): Alert {
     forSeconds: 300,
     summary: "{{ $labels.job }} {{ with $labels.server }}on {{ . }} {{ end }}gives no metrics",
     meaning: "What it measures is not known, and its alerts cannot fire.",
-    reason: "Five minutes are longer than a restart. Engines count only once they are ready, for while they load they cannot answer.",
+    reason: "Five minutes are longer than a restart. Engines count only once they are ready, for while they load they cannot answer. General knowledge.",
     steps: ["`kubectl -n exporters get pods -o wide` (or `systemctl status` on a host without a cluster) shows whether it runs.", "Prometheus' page /targets says why the scrape fails: refused, timed out, or not a metric.", "A network policy or a firewall that was changed: docs/runbooks/cluster.md has the ports."],
   };
 }
@@ -110,7 +110,7 @@ const prometheusAlerts: readonly Alert[] = [
     forSeconds: 300,
     summary: "Prometheus cannot evaluate rules of {{ $labels.rule_group }}",
     meaning: "Alerts of that group may not fire.",
-    reason: "An expression fails when series are there twice where one is expected; it never mends itself.",
+    reason: "An expression fails when series are there twice where one is expected; it never mends itself. General knowledge.",
     steps: ["Prometheus' page /rules shows the rule and its error.", "Two exporters that say the same of one server are the usual cause: `count by (job, server) (up)` above 1."],
   },
   {
@@ -120,7 +120,7 @@ const prometheusAlerts: readonly Alert[] = [
     forSeconds: 600,
     summary: "Prometheus runs with an old configuration",
     meaning: "It could not read its newest configuration and goes on with the one before.",
-    reason: "Files arrive one after another, so that a single refused reload means nothing; after ten minutes it does.",
+    reason: "Files arrive one after another, so that a single refused reload means nothing; after ten minutes it does. General knowledge.",
     steps: ["`kubectl -n monitoring logs statefulset/prometheus | grep -i error` (or `journalctl -u prometheus`).", "`./rackwright up <environment>` writes it anew."],
   },
   {
@@ -133,7 +133,7 @@ const prometheusAlerts: readonly Alert[] = [
     forSeconds: 300,
     summary: "Notifications {{ with $labels.integration }}by {{ . }} {{ end }}do not arrive",
     meaning: "Somebody is not told. If this reaches you, another receiver works.",
-    reason: "Alertmanager tries each notification again for minutes before it counts as failed.",
+    reason: "Alertmanager tries each notification again for minutes before it counts as failed. General knowledge.",
     steps: ["`kubectl -n monitoring logs statefulset/alertmanager | grep -i notify` names the receiver and the answer.", "Test its address from the monitoring server: `curl -v <url>`, or the mail server's port.", "A changed password: `pulumi config set --secret rackwright:smtpPassword`, and `./rackwright up <environment>`."],
   },
 ];

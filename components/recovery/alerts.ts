@@ -22,7 +22,7 @@ export function recoveryAlerts({ recovery }: Environment): Alert[] {
       summary: "The last backup of {{ $labels.what }} that ended well is {{ $value | humanizeDuration }} old",
       meaning: "What has changed since then would be lost with its drives.",
       reason: `recovery.backup.everyHours is ${everyHours}; half of it again is for the run itself and one more try. ${never}`,
-      steps: ["On the server: `systemctl list-timers 'rackwright-*'` and `journalctl -u 'rackwright-backup*' -n 50`.", "See that the target has room and can be reached: ColdTierNearlyFull, or the object store.", "Start it by hand: `systemctl start rackwright-backup.service`."],
+      steps: ["On the server that makes it: `systemctl list-timers --all` and `journalctl -b --grep backup -n 50`.", "See that the target has room and can be reached: TierNearlyFull of the cold tier, or the object store.", "Start it by hand, and see that it ends well."],
     },
     {
       name: "BackupUnverified",
@@ -35,7 +35,7 @@ export function recoveryAlerts({ recovery }: Environment): Alert[] {
       summary: "The backup of {{ $labels.what }} has not been read back lately",
       meaning: "A backup that nobody has read may not be one.",
       reason: `A week between two looks, one day for the look itself, and one more before this fires; a first backup has one day. General knowledge. ${never}`,
-      steps: ["On the server: `restic check --read-data-subset=5%` on the repository, or what the site uses in its place.", "See why it was not done by itself: `journalctl -u 'rackwright-backup*' -n 50`."],
+      steps: ["On the server: `restic check --read-data-subset=5%` on the repository, or what the site uses in its place.", "See why it was not done by itself: `systemctl list-timers --all` and `journalctl -b --grep backup -n 50`."],
     },
   ];
 }

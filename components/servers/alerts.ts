@@ -19,55 +19,29 @@ function fileSystems({ servers }: Environment, tier: TierName): string[] {
 
 const used = (matcher: string): string => `1 - max by (server, mountpoint) (node_filesystem_avail_bytes{${matcher}}) / max by (server, mountpoint) (node_filesystem_size_bytes{${matcher}})`;
 
-const nearlyFull: Readonly<Record<TierName, Pick<Alert, "meaning" | "reason" | "steps"> & { above: number }>> = {
-  hot: {
-    above: 0.9,
-    meaning: "The next model may not fit on the hot tier. What runs now goes on.",
-    reason: "The hot tier holds copies of weights that the plan has counted: 90 % means that something else is on it. General knowledge.",
-    steps: [
-      "On the server, see what takes the room: `du -xh --max-depth=2 /srv/hot | sort -h | tail`.",
-      "Remove folders of models that no service of the environment names; their source is in the model store.",
-      "Run `./rackwright plan <environment>`: it says what the hot tier must hold.",
-    ],
-  },
-  warm: {
-    above: 0.85,
-    meaning: "Checkpoints and measurements keep coming; when the tier is full, training stops at its next checkpoint.",
-    reason: "Nobody has to do anything for it to fill up, and one checkpoint of a large model has hundreds of gigabytes: 15 % leave about a working day. General knowledge.",
-    steps: [
-      "On the server, see what takes the room: `du -xh --max-depth=2 /srv/warm | sort -h | tail`.",
-      "Lower `recovery.checkpoints.keepLast`, or move checkpoints of ended jobs to the cold tier.",
-      "If measurements take it, lower `monitoring.retentionGiB`.",
-    ],
-  },
-  cold: {
-    above: 0.9,
-    meaning: "The next backup or cold image may not fit.",
-    reason: "Backups thin themselves out by keepDaily and keepWeekly, so that 90 % means growth. New drives take weeks to come. General knowledge.",
-    steps: [
-      "On the server, see what takes the room: `du -xh --max-depth=2 /srv/cold | sort -h | tail`.",
-      "Lower `recovery.backup.keepDaily` and `keepWeekly`, or remove models that nothing uses from the model store.",
-      "Order drives: a tier grows by a new array, never by removing its redundancy.",
-    ],
-  },
-};
+/** Hot holds copies that the plan has counted, warm fills up by itself, cold thins itself out. */
+const fullAbove: Readonly<Record<TierName, number>> = { hot: 0.9, warm: 0.85, cold: 0.9 };
 
 function tierAlerts(environment: Environment): Alert[] {
   const tiers = tierNames.map((tier) => ({ tier, matchers: fileSystems(environment, tier) })).filter(({ matchers }) => matchers.length > 0);
   if (tiers.length === 0) return [];
   const all = tiers.flatMap(({ matchers }) => matchers);
   return [
-    ...tiers.map(({ tier, matchers }): Alert => {
-      const { above, ...texts } = nearlyFull[tier];
-      return {
-        name: `${tier[0]?.toUpperCase() ?? ""}${tier.slice(1)}TierNearlyFull`,
-        severity: "warning",
-        expr: anyOf(matchers.map((matcher) => `${used(matcher)} > ${above}`)),
-        forSeconds: 900,
-        summary: `The ${tier} tier {{ $labels.mountpoint }} of {{ $labels.server }} is {{ $value | humanizePercentage }} full`,
-        ...texts,
-      };
-    }),
+    {
+      name: "TierNearlyFull",
+      severity: "warning",
+      expr: anyOf(tiers.flatMap(({ tier, matchers }) => matchers.map((matcher) => `${used(matcher)} > ${fullAbove[tier]}`))),
+      forSeconds: 900,
+      summary: "The tier {{ $labels.mountpoint }} of {{ $labels.server }} is {{ $value | humanizePercentage }} full",
+      meaning: "On the hot tier the next model may not fit, on the cold one the next backup or image. The warm tier goes on filling up with checkpoints and measurements, and training stops when it is full.",
+      reason: "Hot above 90 %: it holds copies that the plan has counted, so something else is on it. Warm above 85 %: one checkpoint of a large model has hundreds of gigabytes, and 15 % leave about a working day. Cold above 90 %: backups thin themselves out, so that this is growth, and new drives take weeks. General knowledge.",
+      steps: [
+        "On the server, see what takes the room: `du -xh --max-depth=2 <mountpoint> | sort -h | tail`.",
+        "Hot: remove folders of models that no service of the environment names; their source is in the model store.",
+        "Warm: lower `recovery.checkpoints.keepLast` or `monitoring.retentionGiB`, or move checkpoints of ended jobs to the cold tier.",
+        "Cold: lower `recovery.backup.keepDaily` and `keepWeekly`, remove models that nothing uses from the model store, or order drives.",
+      ],
+    },
     {
       name: "TierFull",
       severity: "critical",
@@ -93,7 +67,7 @@ function tierAlerts(environment: Environment): Alert[] {
       ],
     },
     {
-      name: "TierReadOnly",
+      name: "TierUnusable",
       severity: "critical",
       expr: anyOf(all.flatMap((matcher) => [`max by (server, mountpoint) (node_filesystem_readonly{${matcher}}) == 1`, `max by (server, mountpoint) (node_filesystem_device_error{${matcher}}) == 1`])),
       forSeconds: 60,
@@ -147,7 +121,7 @@ function arrayAlerts(environment: Environment): Alert[] {
       forSeconds: 60,
       summary: "The kernel threw {{ $value }} drives out of {{ $labels.device }} on {{ $labels.server }}",
       meaning: "A drive gave errors and is no longer used. This covers the operating system's own mirror as well.",
-      reason: "The kernel marks a member as faulty at its first error in writing (md(4)).",
+      reason: "The kernel marks a member as faulty at its first error in writing (md(4)). General knowledge.",
       steps: ["On the server: `mdadm --detail /dev/<device>` names the faulty drive.", "Replace it and follow docs/runbooks/drives.md."],
     },
   ];
@@ -157,7 +131,7 @@ function driveAlerts({ servers }: Environment): Alert[] {
   if (!Object.values(servers).some(({ drives }) => Object.keys(drives).length > 0)) return [];
   return [
     {
-      name: "DriveUnhealthy",
+      name: "DriveFailing",
       severity: "warning",
       expr: "max by (server, drive, tier) (rackwright_drive_healthy) == 0",
       forSeconds: 300,
@@ -167,7 +141,7 @@ function driveAlerts({ servers }: Environment): Alert[] {
       steps: ["On the server: `smartctl -a /dev/disk/by-id/<drive>`.", "Order a drive of the same kind and size, and replace this one before it fails: docs/runbooks/drives.md."],
     },
     {
-      name: "DriveWornOut",
+      name: "DriveWearHigh",
       severity: "warning",
       expr: "max by (server, drive, tier) (rackwright_drive_wear_ratio) > 0.9",
       forSeconds: 3600,
@@ -183,7 +157,7 @@ function driveAlerts({ servers }: Environment): Alert[] {
       forSeconds: 0,
       summary: "The drive {{ $labels.drive }} of {{ $labels.server }} could not read what it had stored",
       meaning: "Data that the drive could not give back: a redundant array mends it, the hot tier may give an I/O error.",
-      reason: "An error that the drive's own correction did not catch is a fault of its medium. It is looked for over a day, for many drives count them only in their own background scan.",
+      reason: "An error that the drive's own correction did not catch is a fault of its medium. It is looked for over a day, for many drives count them only in their own background scan. General knowledge.",
       steps: ["On the server: `smartctl -a /dev/disk/by-id/<drive>` and `dmesg | grep -i 'I/O error'`.", "Have the array read in full: `echo check > /sys/block/<md>/md/sync_action`.", "Replace the drive if there are more tomorrow."],
     },
   ];
@@ -191,14 +165,44 @@ function driveAlerts({ servers }: Environment): Alert[] {
 
 const hostAlerts: readonly Alert[] = [
   {
-    name: "ServerUnreachable",
+    name: "ServerDown",
     severity: "critical",
     expr: `max by (server) (up{job="${jobs.node}"}) == 0`,
     forSeconds: 120,
     summary: "{{ $labels.server }} cannot be reached",
     meaning: "The server is down, cut off, or its node_exporter does not answer. What ran there is probably gone.",
-    reason: "Two minutes are eight scrapes of 15 s, and less than a reboot takes: a planned reboot is to be silenced.",
+    reason: "Two minutes are eight scrapes of 15 s, and less than a reboot takes: a planned reboot is to be silenced. General knowledge.",
     steps: ["`ping <address>` and `ssh <address>` from another server of the site.", "If neither answers, look at the server's console or BMC.", "If SSH answers: `systemctl status '*node*exporter*'`.", "For good: `kubectl drain <server> --ignore-daemonsets`, so that nothing waits for it."],
+  },
+  {
+    name: "HostMetricsStale",
+    severity: "warning",
+    expr: 'time() - max by (server, file) (node_textfile_mtime_seconds{file=~"(.*/)?rackwright-.*"}) > 1800',
+    forSeconds: 300,
+    summary: "{{ $labels.file }} of {{ $labels.server }} was last written {{ $value | humanizeDuration }} ago",
+    meaning: "What a script on the host says about arrays, tiers, drives, RDMA or checkpoints no longer changes: its alerts neither fire nor end.",
+    reason: "The scripts run each minute, each five and each ten: half an hour are three turns of the slowest (components/servers/scripts/monitoring-units.sh).",
+    steps: ["On the server: `systemctl list-timers 'rackwright-*'` and `journalctl -u 'rackwright-metrics-*' -n 50`.", "`./rackwright up <environment>` installs them anew."],
+  },
+  {
+    name: "HostMemoryLow",
+    severity: "warning",
+    expr: "max by (server) (node_memory_MemAvailable_bytes) / max by (server) (node_memory_MemTotal_bytes) < 0.05",
+    forSeconds: 300,
+    summary: "{{ $labels.server }} has {{ $value | humanizePercentage }} of its memory left",
+    meaning: "The kernel ends a process next, and it takes the largest: an engine or a training job.",
+    reason: "Pods have limits and the kubelet keeps a share for the system, so that 5 % means something outside of them, or that eviction comes too late. General knowledge.",
+    steps: ["On the server: `ps -eo rss,pid,args --sort=-rss | head` and `df -h /dev/shm`.", "`kubectl top pods -A --sort-by=memory`, and end what is not in the environment."],
+  },
+  {
+    name: "HostTemperatureHigh",
+    severity: "warning",
+    expr: "max by (server, chip) (node_hwmon_temp_celsius / (node_hwmon_temp_crit_celsius != 0)) > 0.95",
+    forSeconds: 600,
+    summary: "{{ $labels.chip }} of {{ $labels.server }} has {{ $value | humanizePercentage }} of its critical temperature",
+    meaning: "CPUs slow down and drives stop at their critical temperature.",
+    reason: "The chip's own figure is the bound. Processors touch 90 % of it under load; 95 % for ten minutes are cooling that does not suffice. General knowledge.",
+    steps: ["On the server: `sensors` and the fans in the BMC (`ipmitool sdr type fan`).", "Look at the inlet: a blanking panel, a filter, the room's temperature."],
   },
   {
     name: "HostMemoryFragmented",
@@ -211,7 +215,7 @@ const hostAlerts: readonly Alert[] = [
     steps: ["If starts of engines have become slow, have the kernel join pieces: `echo 1 > /proc/sys/vm/compact_memory`.", "See `grep -E 'compact_(stall|fail)' /proc/vmstat`: only stalls that grow cost anything."],
   },
   {
-    name: "ClockNotInStep",
+    name: "ClockNotSynchronised",
     severity: "warning",
     expr: anyOf(["max by (server) (node_timex_sync_status) == 0", "max by (server) (abs(node_timex_offset_seconds)) > 0.05"]),
     forSeconds: 600,

@@ -32,6 +32,7 @@ export function gpuAlerts(environment: Environment): Alert[] {
     ...(anyServer(environment, hasHbm) ? [memoryHeatAlert(environment)] : []),
     ...(anyServer(environment, hasNvlink) ? [nvlinkAlert] : []),
     pcieAlert,
+    ...powerCapAlert(environment),
   ];
 }
 
@@ -74,14 +75,14 @@ function missingAlert(environment: Environment): Alert {
 
 const xidAlerts: readonly Alert[] = [
   {
-    name: "GpuXidCritical",
+    name: "GpuXid",
     severity: "critical",
     expr: `max by (server, gpu, UUID, xid) (DCGM_EXP_XID_ERRORS_COUNT{${oneOf("xid", criticalXids)}}) > 0`,
     forSeconds: 0,
     summary: `${place} reported XID {{ $labels.xid }}`,
     meaning: "The hardware or the driver is at fault, not the program: 48, 94 and 95 are memory errors that could not be corrected, 63 and 64 a memory row replaced or not, 74 NVLink, 79 a GPU gone from the bus, 62, 119 and 120 the GPU's own processors.",
     reason: "The exporter counts the XIDs of the last five minutes; the driver's own gauge keeps the last code for ever (facts 5). Codes by NVIDIA's list of XID errors: general knowledge.",
-    steps: ["On the server: `dmesg | grep -i xid` and `nvidia-smi -q -i <gpu> -d ECC,ROW_REMAPPER`.", "Drain the node: `kubectl drain <server> --ignore-daemonsets`.", "63, 94: restart what used the GPU, then reset it when it is free, `nvidia-smi --gpu-reset -i <gpu>`. 48, 62, 64, 95, 119, 120: reset or reboot now. 74: see NvlinkErrors. 79: see GpuMissing.", "The same code again on the same card: have it replaced."],
+    steps: ["On the server: `dmesg | grep -i xid` and `nvidia-smi -q -i <gpu> -d ECC,ROW_REMAPPER`.", "Drain the node: `kubectl drain <server> --ignore-daemonsets`.", "63, 94: restart what used the GPU, then reset it when it is free, `nvidia-smi --gpu-reset -i <gpu>`. 48, 62, 64, 95, 119, 120: reset or reboot now. 74: see GpuNvlinkErrors. 79: see GpuMissing.", "The same code again on the same card: have it replaced."],
   },
   {
     name: "GpuXidOther",
@@ -90,7 +91,7 @@ const xidAlerts: readonly Alert[] = [
     forSeconds: 0,
     summary: `${place} reported XID {{ $labels.xid }}`,
     meaning: "An error that is neither known to need a reset nor known to be a program's.",
-    reason: "As for GpuXidCritical; what is on neither list deserves a look within the day.",
+    reason: "As for GpuXid; what is on neither list deserves a look within the day. General knowledge.",
     steps: ["Look the code up in NVIDIA's list of XID errors, and on the server: `dmesg | grep -i xid`.", "If it comes back, drain the node and run `dcgmi diag -r 3`."],
   },
   {
@@ -113,7 +114,7 @@ const eccAlerts: readonly Alert[] = [
     forSeconds: 0,
     summary: `${place} has {{ $value }} memory errors that could not be corrected`,
     meaning: "Data in the GPU's memory was lost. What ran there was ended, or its results are wrong.",
-    reason: "There is no number of these that is normal. The counter begins anew with a reset, which is what is to be done: it fires until then.",
+    reason: "There is no number of these that is normal. The counter begins anew with a reset, which is what is to be done: it fires until then. General knowledge.",
     steps: ["Drain the node (`kubectl drain <server> --ignore-daemonsets`), then `nvidia-smi --gpu-reset -i <gpu>` or a reboot: the row is replaced.", "`nvidia-smi -q -i <gpu> -d ROW_REMAPPER`: with `Remapping Failure Occurred: Yes` have the card replaced.", "Have jobs that ran there begin again from their last checkpoint."],
   },
   {
@@ -147,7 +148,7 @@ const heatAlerts: readonly Alert[] = [
     summary: `${place} has {{ $value }} °C`,
     meaning: "The GPU is about to slow itself down, and the room or the fans are about to be the reason.",
     reason: "Data-centre cards slow down between 85 and 90 °C and run in the sixties and seventies under load with the air flow that they are made for. General knowledge; no figure by card was found in NVIDIA's data sheets.",
-    steps: ["On the server: `nvidia-smi -q -i <gpu> -d TEMPERATURE,PERFORMANCE` and the fans in the BMC (`ipmitool sdr type fan`).", "Look at the inlet: a blanking panel, a filter, the room's temperature.", "Until it is mended, lower `gpus.powerLimitWatts` and run `./rackwright up <environment>`."],
+    steps: ["On the server: `nvidia-smi -q -i <gpu> -d TEMPERATURE,PERFORMANCE` and the fans in the BMC (`ipmitool sdr type fan`).", "Look at the inlet: a blanking panel, a filter, the room's temperature.", "Until it is mended, lower the cap: `nvidia-smi -i <gpu> -pl <watts>`."],
   },
   {
     name: "GpuThermalThrottling",
@@ -167,7 +168,7 @@ const heatAlerts: readonly Alert[] = [
     summary: `${place} spends {{ $value | humanizePercentage }} of its time at its power cap`,
     meaning: "The GPU would run faster with more power. With `gpus.powerLimitWatts` that is as intended.",
     reason: "Any card under full load touches its limit, so that only half of the time for half an hour is worth a line. General knowledge.",
-    steps: ["On the server: `nvidia-smi -q -i <gpu> -d POWER` shows the cap and the board's own.", "If the room and the power supplies allow more, raise `gpus.powerLimitWatts`."],
+    steps: ["On the server: `nvidia-smi -q -i <gpu> -d POWER` shows the cap and the board's own.", "If the room and the power supplies allow more, raise `gpus.powerLimitWatts` and the cap."],
   },
 ];
 
@@ -186,7 +187,7 @@ function memoryHeatAlert(environment: Environment): Alert {
 }
 
 const nvlinkAlert: Alert = {
-  name: "NvlinkErrors",
+  name: "GpuNvlinkErrors",
   severity: "warning",
   expr: anyOf([
     `${byGpu} (increase(DCGM_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL[15m])) > 0`,
@@ -210,3 +211,21 @@ const pcieAlert: Alert = {
   reason: "DCGM's own health check fails a GPU at more than eight a minute. General knowledge.",
   steps: ["On the server: `nvidia-smi -q -i <gpu> | grep -A 12 'GPU Link Info'` shows whether the link still has its generation and width, `dmesg | grep -i AER` the errors.", "Reseat the card and its riser; try another slot."],
 };
+
+/** Only where the environment states a cap: the board's own differs from card to card. */
+function powerCapAlert(environment: Environment): Alert[] {
+  const caps = alike(environment, ({ gpus }) => gpus?.powerLimitWatts);
+  if (caps.length === 0) return [];
+  return [
+    {
+      name: "GpuPowerCapWrong",
+      severity: "warning",
+      expr: anyOf(caps.map(({ value, servers }) => `abs(${byGpu} (DCGM_FI_DEV_POWER_MGMT_LIMIT{${oneOf("server", servers)}}) - ${value}) > 1`)),
+      forSeconds: 900,
+      summary: `The power cap of ${place} is {{ $value }} W off the environment's`,
+      meaning: "The server draws more than its supplies, its rack or the room were planned for, or its GPUs are slower than planned.",
+      reason: "A cap does not outlive a reboot by itself. One watt is rounding; a quarter of an hour leaves out a reboot. General knowledge.",
+      steps: ["On the server, set it again: `nvidia-smi -pl <watts>`, with the environment's `gpus.powerLimitWatts`.", "`nvidia-smi -q -d POWER` shows the cap and its bounds; a card may not allow the one that is wanted."],
+    },
+  ];
+}

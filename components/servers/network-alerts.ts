@@ -59,7 +59,7 @@ function rdmaAlerts(ports: readonly { value: number; servers: string[] }[]): Ale
       steps: ["On the server: `ibstat` (or `rdma link`) shows each port's state and rate.", "No device at all: `lsmod | grep mlx5_ib` and `dmesg | grep -i mlx5`.", "`Initializing` on InfiniBand: the subnet manager does not answer, see `sminfo`.", "`Down`: cable, transceiver, or the switch's port."],
     },
     {
-      name: "RdmaPortErrors",
+      name: "RdmaLinkErrors",
       severity: "warning",
       expr: "max by (server, device, port) (increase(node_infiniband_port_errors_received_total[15m])) > 10",
       forSeconds: 300,

@@ -22,7 +22,7 @@ export function trainingAlerts({ cluster, training, recovery }: Environment): Al
       summary: "{{ $labels.name }} on {{ $labels.server }} has written no checkpoint for {{ $value | humanizeDuration }}",
       meaning: "A fault would now cost all work since the last checkpoint, or since the start.",
       reason: `Guide 5.2: a checkpoint every ${everySteps} steps. How long these take nobody knows before: ${generousStepSeconds} s a step are several times what large models take (general knowledge), so that a slow job is not taken for one that hangs.`,
-      steps: ["`kubectl -n training logs <pod> --tail=50`: does it still count steps?", "If it does, compare its checkpoint interval with `recovery.checkpoints.everySteps`, and see the room on the tier: `df -h <mountpoint>`.", "If it hangs: NvlinkErrors, RdmaPortErrors and GpuXidCritical of its servers; then delete its pods, and it goes on from the newest checkpoint that all servers have (docs/training.md)."],
+      steps: ["`kubectl -n training logs <pod> --tail=50`: does it still count steps?", "If it does, compare its checkpoint interval with `recovery.checkpoints.everySteps`, and see the room on the tier: `df -h <mountpoint>`.", "If it hangs: GpuNvlinkErrors, RdmaLinkErrors and GpuXid of its servers; then delete its pods, and it goes on from the newest checkpoint that all servers have (docs/training.md)."],
     },
     {
       name: "TrainingJobFailed",
@@ -31,7 +31,7 @@ export function trainingAlerts({ cluster, training, recovery }: Environment): Al
       forSeconds: 0,
       summary: "The training job {{ $labels.job_name }} has failed",
       meaning: "Kubernetes has given it up. Its checkpoints stay.",
-      reason: "A job gives up after ten failures of one server, or at once where its configuration is at fault: neither is mended by waiting.",
+      reason: "A job gives up after ten failures of one server, or at once where its configuration is at fault: neither is mended by waiting (components/training/plan.ts).",
       steps: ["`kubectl -n training describe job <job>` for the reason, `kubectl -n training logs job/<job>` for the program's last words.", "Mend the cause, then `kubectl -n training delete job <job>` and `./rackwright up <environment>`: it goes on from the newest checkpoint that all servers have."],
     },
   ];
