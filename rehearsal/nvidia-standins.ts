@@ -3,7 +3,7 @@
  * and what the installed packages say about their versions; they compute nothing.
  */
 
-/** One line per GPU on the server: name, memory in MiB, compute capability, separated by tabs. */
+/** One line per GPU on the server: name, memory in MiB, compute capability, board power in watts, separated by tabs. */
 export const gpuFile = "/etc/rack/gpus";
 /** Written by the driver's package: its version without the packaging suffix. */
 export const driverVersionFile = "/usr/share/rack/nvidia-driver-version";
@@ -51,12 +51,15 @@ field() {
     memory.used) echo "0\${units:+ MiB}" ;;
     compute_cap) echo "$capability" ;;
     persistence_mode) if systemctl -q is-active nvidia-persistenced 2>/dev/null || [ "$(cat "$state/pm-$index" 2>/dev/null)" = 1 ]; then echo Enabled; else echo Disabled; fi ;;
-    power.limit) if [ -s "$state/pl-$index" ]; then echo "$(cat "$state/pl-$index").00\${units:+ W}"; else echo '[N/A]'; fi ;;
+    power.limit) watts "$(cat "$state/pl-$index" 2>/dev/null || echo "$power")" ;;
+    power.default_limit | power.max_limit) watts "$power" ;;
+    power.min_limit) watts "$((power / 3))" ;;
     mig.mode.current | mig.mode.pending) case $(cat "$state/mig-$index" 2>/dev/null) in 1) echo Enabled ;; *) echo Disabled ;; esac ;;
     ecc.mode.current | pcie.link.gen.current | pcie.link.width.current | temperature.gpu | utilization.gpu) echo '[N/A]' ;;
     *) echo "Field \\"$1\\" is not a valid field to query." >&2; return 2 ;;
   esac
 }
+watts() { printf '%.2f%s\\n' "$1" "\${units:+ W}"; }
 units=yes
 case $format in *nounits*) units='' ;; esac
 if [ -n "$query" ] && [ -z "$format" ]; then
@@ -65,7 +68,7 @@ if [ -n "$query" ] && [ -z "$format" ]; then
 fi
 [ -z "$query" ] || case $format in *noheader*) ;; *) echo "\${query//,/, }" ;; esac
 index=0
-while IFS=$'\\t' read -r name memory capability; do
+while IFS=$'\\t' read -r name memory capability power; do
   if wanted "$index"; then
     if [ -n "$query" ]; then
       line=''
@@ -77,7 +80,15 @@ while IFS=$'\\t' read -r name memory capability; do
       echo "$line"
     else
       case $action in
-        -pm | -pl | -mig) echo "$value" >"$state/\${action#-}-$index"; echo "Set $action to $value for GPU $index." ;;
+        -pl)
+          if awk -v wanted="$value" -v least="$((power / 3))" -v most="$power" 'BEGIN { exit !(wanted + 0 < least || wanted + 0 > most) }'; then
+            echo "Provided power limit $(watts "$value") is not a valid power limit which should be between $(watts "$((power / 3))") and $(watts "$power") for GPU $(field pci.bus_id)"
+            echo 'Terminating early due to previous errors.'
+            exit 6
+          fi
+          echo "$value" >"$state/pl-$index"
+          echo "Power limit for GPU $(field pci.bus_id) was set to $(watts "$value") from $(watts "$power")." ;;
+        -pm | -mig) echo "$value" >"$state/\${action#-}-$index"; echo "Set $action to $value for GPU $index." ;;
         -q) printf 'GPU %s\\n    Product Name : %s\\n    Driver Version : %s\\n' "$index" "$name" "$version" ;;
         *) echo "GPU $index: $name (UUID: $(field uuid))" ;;
       esac

@@ -119,7 +119,7 @@ export function gpuFileText(server: Pick<Server, "gpus">): string {
   if (server.gpus === undefined) return "";
   const fact = gpu(server.gpus.model);
   if (fact === undefined) return "";
-  return `${fact.name}\t${Math.round(fact.usableMemoryGiB * 1024)}\t${fact.computeCapability.major}.${fact.computeCapability.minor}\n`.repeat(server.gpus.count);
+  return `${fact.name}\t${Math.round(fact.usableMemoryGiB * 1024)}\t${fact.computeCapability.major}.${fact.computeCapability.minor}\t${fact.powerWatts}\n`.repeat(server.gpus.count);
 }
 
 /** The stand-ins of every host rehearsal. */

@@ -20,7 +20,7 @@ function ringSteps(servers: number): number[] {
  * binary logarithm of their number, for pairs grow with the square (200 servers would be 39,800).
  */
 export function latencyPeers({ servers }: Environment, server: string): Peer[] {
-  const names = Object.keys(servers);
+  const names = Object.keys(servers).sort();
   const own = names.indexOf(server);
   const steps = names.length <= allPairsUpTo ? names.map((_, index) => index).slice(1) : ringSteps(names.length);
   return steps.flatMap((step) => {
@@ -45,7 +45,7 @@ export function rdmaNics(server: Server): string[] {
 
 /** Servers with RDMA to which one with RDMA measures its latency: neighbours around a ring, near ones first, at doubling distances. */
 export function rdmaPeers({ servers }: Environment, server: string): RdmaPeer[] {
-  const ring = Object.entries(servers).filter(([, spec]) => rdmaNics(spec).length > 0);
+  const ring = Object.entries(servers).filter(([, spec]) => rdmaNics(spec).length > 0).sort(([a], [b]) => (a < b ? -1 : 1));
   const own = ring.findIndex(([name]) => name === server);
   if (own < 0) return [];
   const nearest = ringSteps(ring.length).sort((a, b) => Math.min(a, ring.length - a) - Math.min(b, ring.length - b));

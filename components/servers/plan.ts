@@ -113,7 +113,7 @@ function objectStoreStep(server: string, store: NonNullable<Environment["site"][
   return step("object-store", `${server}-object-store`, ["--endpoint", store.endpoint, "--bucket", store.bucket, "--region", store.region], [`${server}-base`]);
 }
 
-function driverStep(server: string, plan: SoftwarePlan): HostStep[] {
+function driverStep(server: string, plan: SoftwarePlan, powerLimitWatts: number | undefined): HostStep[] {
   const { driver } = plan;
   if (driver === undefined) return [];
   return [
@@ -127,6 +127,7 @@ function driverStep(server: string, plan: SoftwarePlan): HostStep[] {
       ...(driver.containerToolkit === undefined ? [] : ["--container-toolkit", driver.containerToolkit]),
       "--gpu-count", String(driver.gpuCount),
       ...(driver.gpuName === undefined ? [] : ["--gpu-name", driver.gpuName]),
+      ...(powerLimitWatts === undefined ? [] : ["--power-limit-watts", String(powerLimitWatts)]),
     ], [`${server}-base`]),
   ];
 }
@@ -162,7 +163,7 @@ export function planServer(environment: Environment, serverName: string): Server
     baseStep(environment, serverName, software, server.gpus !== undefined),
     ...tiers.map((tier) => tierStep(environment, serverName, tier)),
     ...(objectStore !== undefined && usesObjectStore(environment, server) ? [objectStoreStep(serverName, objectStore)] : []),
-    ...driverStep(serverName, software),
+    ...driverStep(serverName, software, server.gpus?.powerLimitWatts),
     ...(mig === undefined ? [] : [migStep(serverName, mig)]),
   ];
   return {

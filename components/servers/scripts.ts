@@ -15,7 +15,7 @@ const files: Readonly<Record<HostStepKind, readonly [string, ...string[]]>> = {
   "base-environment": ["base-environment.sh", "lib.sh", "apt.sh"],
   "storage-tier": ["storage-tier.sh", "lib.sh", "drives.sh", "tier-diagnosis.sh", "tier-mending.sh"],
   "object-store": ["object-store.sh", "lib.sh"],
-  "gpu-driver": ["gpu-driver.sh", "lib.sh", "apt.sh", "driver-packages.sh"],
+  "gpu-driver": ["gpu-driver.sh", "lib.sh", "apt.sh", "driver-packages.sh", "power-limit.sh"],
   mig: ["mig.sh", "lib.sh"],
   monitoring: ["monitoring.sh", "lib.sh", "apt.sh", "monitoring-units.sh", "monitoring-services.sh", "collect-metrics.sh", "metrics.sh", "storage-metrics.sh", "drive-metrics.sh", "checkpoint-metrics.sh", "rdma-latency.sh", "drives.sh"],
   k3s: ["k3s.sh", "lib.sh"],

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { scriptsFolder, type Finished } from "../servers/host-script";
@@ -56,6 +56,11 @@ export class ScratchHost {
 
   read(path: string): string {
     return readFileSync(this.path(path), "utf8");
+  }
+
+  /** Names in a folder, in order. */
+  list(path: string): string[] {
+    return readdirSync(this.path(path)).sort();
   }
 
   mode(path: string): string {

@@ -108,7 +108,7 @@ describe("the verdict's list of stand-ins", () => {
 
 describe("the stand-in nvidia-smi's list", () => {
   it("has a line for each GPU", () => {
-    expect(gpuFileText({ gpus: { model: "rtx-4090", count: 2, nvlink: "none" } })).toMatch(/^(NVIDIA GeForce RTX 4090\t\d+\t8\.9\n){2}$/);
+    expect(gpuFileText({ gpus: { model: "rtx-4090", count: 2, nvlink: "none" } })).toMatch(/^(NVIDIA GeForce RTX 4090\t\d+\t8\.9\t450\n){2}$/);
   });
 
   it("is empty without GPUs", () => {

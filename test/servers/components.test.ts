@@ -21,7 +21,7 @@ function devTest(change: (input: Record<string, Record<string, unknown>>) => voi
 }
 
 /** The part of the program that is about servers: what runs on them is in test/site. */
-const ofServers = (type: string): boolean => !/cluster|inference|kubernetes/.test(type);
+const ofServers = (type: string): boolean => !/cluster|inference|kubernetes|:monitoring:/.test(type);
 
 const site = (args: Omit<SiteArgs, "plan">): Promise<Recording> => record(() => new Site("dev-test", { ...args, plan: planSite(args.environment) }).add());
 
@@ -31,9 +31,11 @@ describe("resources of the dev-test environment", () => {
     expect(urns.filter(ofServers).sort()).toEqual([
       "rackwright:servers:BaseEnvironment$command:remote:Command::gpu-01-base",
       "rackwright:servers:GpuDriver$command:remote:Command::gpu-01-driver",
+      "rackwright:servers:HostMonitoring$command:remote:Command::gpu-01-monitoring",
       "rackwright:servers:Server$command:remote:CopyToRemote::gpu-01-tools",
       "rackwright:servers:Server$rackwright:servers:BaseEnvironment::gpu-01-base",
       "rackwright:servers:Server$rackwright:servers:GpuDriver::gpu-01-driver",
+      "rackwright:servers:Server$rackwright:servers:HostMonitoring::gpu-01-monitoring",
       "rackwright:servers:Server$rackwright:servers:StorageTier::gpu-01-cold",
       "rackwright:servers:Server$rackwright:servers:StorageTier::gpu-01-hot",
       "rackwright:servers:Server$rackwright:servers:StorageTier::gpu-01-warm",

@@ -10,6 +10,7 @@ const complete: Record<string, string[]> = {
   "gpu-driver.sh": driver,
   "k3s.sh": ["--role", "agent", "--version", "v1.35.4+k3s1", "--files", "https://mirror.example.org/k3s", "--node-name", "gpu-01", "--join", "https://192.0.2.1:6443"],
   "mig.sh": ["--profile", "1g.10gb", "--instances", "7", "--gpu-count", "8"],
+  "monitoring.sh": ["--metrics-folder", "/var/lib/rackwright/metrics"],
   "object-store.sh": ["--endpoint", "https://s3.example.org", "--bucket", "archive"],
   "storage-tier.sh": tier,
 };

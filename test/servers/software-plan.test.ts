@@ -96,7 +96,8 @@ describe("the driver of a server", () => {
     const ubuntu = plan({ software: { driver: { source: "ubuntu" } } });
     expect(ubuntu.packages).toEqual(expect.arrayContaining([{ name: "nvidia-driver-580-server-open", hold: true }, { name: "linux-modules-nvidia-580-server-open-generic", hold: true }]));
     expect(names(ubuntu)).not.toContain("nvidia-open-580");
-    expect(ubuntu.software.repositories).toEqual(["nvidia-container-toolkit"]);
+    // dcgm-exporter comes from NVIDIA's, where no cluster brings it.
+    expect(ubuntu.software.repositories).toEqual(["nvidia-cuda", "nvidia-container-toolkit"]);
   });
 
   it("knows the engines that may run beside it, `auto` as vLLM", () => {

@@ -36,12 +36,18 @@ function* migFindings(place: readonly PropertyKey[], gpus: Gpus, fact: GpuFact):
   }
 }
 
+function* powerLimitFindings(place: readonly PropertyKey[], { powerLimitWatts }: Gpus, fact: GpuFact): Generator<Finding> {
+  if (powerLimitWatts === undefined || powerLimitWatts <= fact.powerWatts) return;
+  yield { keys: [...place, "powerLimitWatts"], message: `is above the board power of ${fact.name}`, value: powerLimitWatts, allowed: `at most ${fact.powerWatts}`, fix: "Write what the card may draw, or leave it out for the card's own limit." };
+}
+
 function* gpuFindings(keys: readonly PropertyKey[], gpus: Gpus): Generator<Finding> {
   const fact = gpu(gpus.model);
   const place = [...keys, "gpus"];
   if (fact === undefined) return;
   yield* nvlinkFindings(place, gpus, fact);
   yield* migFindings(place, gpus, fact);
+  yield* powerLimitFindings(place, gpus, fact);
 }
 
 /** CPUs and GPUs can be put together as written. */

@@ -43,7 +43,7 @@ read_report() {
     END {
       if (asleep) { print "asleep"; exit }
       if (told) print "healthy", healthy
-      if (used == "" && flash && left != "" && left <= 100) used = 100 - left
+      if (used == "" && flash && left != "" && left + 0 <= 100) used = 100 - left
       if (used != "") printf "wear %.2f\n", used / 100
       if (temperature != "") print "temperature", temperature
       if (errors != "") printf "errors %.0f\n", errors

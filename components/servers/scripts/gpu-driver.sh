@@ -9,6 +9,8 @@ here=$(dirname -- "${BASH_SOURCE[0]}")
 . "$here/apt.sh"
 # shellcheck source=driver-packages.sh
 . "$here/driver-packages.sh"
+# shellcheck source=power-limit.sh
+. "$here/power-limit.sh"
 
 usage() {
   cat <<'TEXT'
@@ -24,6 +26,7 @@ bash gpu-driver.sh check|apply FLAGS
   --container-toolkit VERSION   release of the container toolkit; without it none is set up
   --gpu-count N                 GPUs that nvidia-smi must show
   --gpu-name NAME               their name, as nvidia-smi prints it
+  --power-limit-watts N         power limit of every GPU, now and after every boot; without it none is set
   --step NAME                   what to call this step in the output
   --revision HEX                ignored; makes a changed script a changed command
 
@@ -32,7 +35,7 @@ apply  exit 0: done, `rebootRequired` says whether the server must be rebooted; 
 TEXT
 }
 
-BRANCH='' VERSION='' SOURCE='' FABRIC_MANAGER=no PERSISTENCE=yes TOOLKIT='' GPU_COUNT='' GPU_NAME=''
+BRANCH='' VERSION='' SOURCE='' FABRIC_MANAGER=no PERSISTENCE=yes TOOLKIT='' GPU_COUNT='' GPU_NAME='' POWER_LIMIT=''
 
 readonly NOUVEAU=$'# Written by rackwright.\nblacklist nouveau\noptions nouveau modeset=0'
 readonly NOUVEAU_FILE=/etc/modprobe.d/rackwright-nouveau.conf
@@ -52,6 +55,7 @@ read_flags() {
       --container-toolkit) matching_value '[0-9]+(\.[0-9]+)+' 'a release such as 1.20.0' "$@" && TOOLKIT=$VALUE ;;
       --gpu-count) matching_value '[1-9][0-9]?' 'a number from 1 to 99' "$@" && GPU_COUNT=$VALUE ;;
       --gpu-name) matching_value '[A-Za-z0-9][A-Za-z0-9 ._/-]*' 'a name as nvidia-smi prints it' "$@" && GPU_NAME=$VALUE ;;
+      --power-limit-watts) matching_value '[0-9]{1,4}(\.[0-9]+)?' 'watts, such as 300' "$@" && POWER_LIMIT=$VALUE ;;
       -h | --help) usage && exit 0 ;;
       *) common_flag "$@" || usage_error "unknown flag '$1'" ;;
     esac
@@ -188,6 +192,7 @@ diagnose() {
   fi
   check_runtimes
   check_gpus
+  check_power_limit
 }
 
 # ---------------------------------------------------------------- mending
@@ -266,6 +271,7 @@ apply() {
   fi
   [[ $FABRIC_MANAGER == no ]] || enable_service nvidia-fabricmanager
   configure_runtimes
+  apply_power_limit
   loaded=$(module_version)
   if { [[ -n $loaded ]] && [[ $loaded != "$(driver_version)" ]]; } || ! query_gpus driver_version; then REBOOT_REQUIRED=true; fi
 }

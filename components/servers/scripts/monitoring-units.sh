@@ -59,7 +59,8 @@ WantedBy=timers.target
 TEXT
 }
 
-# responder_unit NUMBER NIC: ib_write_lat ends after each measurement. An asker that dies leaves it spinning: the bound ends that.
+# responder_unit NUMBER NIC: ib_write_lat waits without work, and ends after a measurement, which takes a second. An asker that
+# dies in the middle leaves it spinning for ever: the bounds end that.
 responder_unit() {
   cat <<TEXT
 # Written by rackwright.
@@ -72,6 +73,7 @@ StartLimitIntervalSec=0
 ExecStart=/bin/bash $LIBRARY/rdma-latency.sh respond --nic $2 --number $1
 Restart=always
 RestartSec=1
+LimitCPU=20
 RuntimeMaxSec=240
 DynamicUser=yes
 LimitMEMLOCK=infinity

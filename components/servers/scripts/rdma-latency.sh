@@ -96,7 +96,10 @@ ask() {
       printf '%s\n' "$answer"
       return 0
     fi
-    ((status < 124)) || return 124
+    ((status < 124)) || {
+      log "$3, device $1: no answer within $PATIENCE_SECONDS s"
+      return 124
+    }
     sleep "$((1 + RANDOM % 3))"
   done
   log "$3, device $1: $(printable "$(tail -n 1 <<<"$answer")")"
@@ -146,7 +149,8 @@ respond() {
     log "${NICS[0]} has no RDMA device now"
     exit 1
   }
-  probe "$device" "$NUMBER"
+  # Its thirty lines on each measurement are for nobody.
+  probe "$device" "$NUMBER" >/dev/null
 }
 
 read_arguments "$@"

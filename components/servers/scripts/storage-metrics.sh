@@ -54,9 +54,10 @@ collect_array() {
   done
 }
 
-# is_mounted_on PATH: whether a file system is mounted there and answers.
+# is_mounted_on PATH: whether a file system is mounted there and answers; one that lost its drives stays mounted for a while.
 is_mounted_on() {
-  awk -v path="$1" '$5 == path { found = 1 } END { exit !found }' /proc/self/mountinfo && "${PATIENCE[@]}" stat --file-system -- "$1" >/dev/null 2>&1
+  awk -v path="$1" '$5 == path { found = 1 } END { exit !found }' /proc/self/mountinfo &&
+    "${PATIENCE[@]}" stat --file-system -- "$1" >/dev/null 2>&1 && "${PATIENCE[@]}" ls --almost-all -- "$1" >/dev/null 2>&1
 }
 
 collect_storage() {
