@@ -27,9 +27,17 @@ function common(loaded: LoadedEnvironment, environment: Environment, { secrets, 
   return { ...engineOptions(changed, { secrets, passphrase: randomBytes(24).toString("base64"), ...(signal === undefined ? {} : { signal }), ...(cancelSignal === undefined ? {} : { cancelSignal }) }), stateFile };
 }
 
+const generated = (): string => randomBytes(18).toString("hex");
+
+/** Something for every secret that an environment may need. */
+function generatedSecrets(): Record<string, string> {
+  return Object.fromEntries(Object.values(SECRETS).map((key) => [key, generated()]));
+}
+
 /** `up`, `drift` and `destroy` on the emulated servers. */
 export function hostEngine(loaded: LoadedEnvironment, rack: Pick<Rack, "environment" | "privateKey">, stateFile: string, progress: Progress): HostEngine {
-  const options = common(loaded, rack.environment, { secrets: { [SECRETS.sshPrivateKey]: rack.privateKey }, stateFile });
+  const secrets = { ...generatedSecrets(), [SECRETS.sshPrivateKey]: rack.privateKey };
+  const options = common(loaded, rack.environment, { secrets, stateFile });
   let report: HostReport = { checks: [], unreachable: [] };
   return {
     up: async ({ mend }) => {
@@ -50,8 +58,7 @@ export function hostEngine(loaded: LoadedEnvironment, rack: Pick<Rack, "environm
 
 /** `up`, `plan` and `destroy` on a control plane, with commands on hosts that nobody runs. */
 export function clusterEngine(loaded: LoadedEnvironment, plane: Pick<ControlPlane, "kubeconfig">, stateFile: string, { signal, cancelSignal }: { signal: AbortSignal; cancelSignal?: AbortSignal }): ClusterEngine {
-  const generated = (): string => randomBytes(18).toString("hex");
-  const secrets = { ...Object.fromEntries(Object.values(SECRETS).map((key) => [key, generated()])), [SECRETS.kubeconfig]: plane.kubeconfig };
+  const secrets = { ...generatedSecrets(), [SECRETS.kubeconfig]: plane.kubeconfig };
   const answer = (urn: string): string => (urn.endsWith("-kubeconfig") ? plane.kubeconfig : urn.endsWith("-token") ? generated() : "");
   const providers = () => shippedProviders(projectRoot).map((provider) => (provider.package === "command" ? new StandInCommands(provider, answer) : provider));
   const base = common(loaded, loaded.environment, { secrets, stateFile, signal, ...(cancelSignal === undefined ? {} : { cancelSignal }) });

@@ -14,7 +14,7 @@ export interface DebSpec {
   depends?: readonly string[];
   provides?: readonly string[];
   conflicts?: readonly string[];
-  files?: readonly { path: string; text: string; executable?: boolean }[];
+  files?: readonly { path: string; text: string | Buffer; executable?: boolean }[];
   /** Maintainer scripts by name: postinst, prerm, ... */
   scripts?: Readonly<Record<string, string>>;
 }
@@ -38,7 +38,7 @@ export async function buildDeb(spec: DebSpec, folder: string): Promise<string> {
   const tree = mkdtempSync(join(tmpdir(), "rackwright-deb-"));
   try {
     chmodSync(tree, 0o755);
-    const put = (path: string, text: string, mode: number): void => {
+    const put = (path: string, text: string | Buffer, mode: number): void => {
       const file = join(tree, path);
       mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
       writeFileSync(file, text);

@@ -21,6 +21,11 @@ export async function pullDrive(server: EmulatedServer, id: string): Promise<Dri
   return { server: server.name, id, how: server.drive(id).kind === "nvme" ? "pulled out" : "dropped by the kernel" };
 }
 
+/** Has md itself declare a member faulty, as it does when the drive stops answering. */
+export async function failMember(server: EmulatedServer, id: string): Promise<void> {
+  await server.ssh.run(`drive=$(basename $(readlink -f /dev/disk/by-id/${id})); for array in /sys/class/block/$drive/holders/md*; do mdadm --quiet --fail /dev/$(basename $array) /dev/$drive; done`);
+}
+
 /** Puts the same drive back with the content it had. */
 export async function putDriveBack(server: EmulatedServer | undefined, fault: DriveFault): Promise<void> {
   if (server === undefined) throw new RehearsalError(`There is no server ${fault.server}.`);

@@ -1,7 +1,9 @@
 import type { Environment, Server } from "../components/environment/schema";
 import { gpu } from "../components/catalog";
+import { textfileFolder } from "../components/monitoring/names";
 import { expectedTiers, expectedVersions, type TierExpectation } from "./expectations";
 import { Observer } from "./observe";
+import { tryRun } from "./process";
 import type { RemoteShell } from "./ssh";
 import { must } from "./verdict";
 
@@ -130,6 +132,33 @@ export class HostChecks {
       must(service.code === 0, "a service does not find nvcc");
     }
     return `${gpus.count} x ${wanted}; ${services.length === 0 ? "no service wanted" : `${services.join(", ")} active`}`;
+  }
+
+  get isMonitored(): boolean {
+    return this.environment.monitoring.enabled;
+  }
+
+  /** That its timers run, and what they leave for node_exporter when they run now: all arrays whole, all tiers mounted, every drive heard. */
+  async measurements(): Promise<string> {
+    for (const kind of ["state", "health"]) {
+      const { stdout } = await this.ssh.try(`systemctl is-active rackwright-metrics-${kind}.timer`);
+      must(stdout.trim() === "active", `rackwright-metrics-${kind}.timer is ${stdout.trim()}`);
+      await this.ssh.run(`systemctl start rackwright-metrics-${kind}.service`);
+    }
+    const text = await this.ssh.run(`cat ${textfileFolder}/*.prom`);
+    const { code, stderr } = await tryRun("promtool", ["check", "metrics"], { input: text });
+    must(code === 0, `promtool finds fault with the metrics: ${stderr.trim()}`);
+    const samples = new Map(text.split("\n").filter((line) => line !== "" && !line.startsWith("#")).map((line) => [line.slice(0, line.lastIndexOf(" ")), line.slice(line.lastIndexOf(" ") + 1)]));
+    for (const { tier, level, drives, mount } of this.tiers) {
+      must(samples.get(`rackwright_tier_mounted{tier="${tier}",mountpoint="${mount}"}`) === "1", `${tier}: the metrics do not say that ${mount} is mounted`);
+      if (level === "single") continue;
+      const of = (metric: string, more = ""): string | undefined => [...samples].find(([name]) => name.startsWith(`${metric}{tier="${tier}",`) && name.endsWith(`${more}}`))?.[1];
+      must(of("rackwright_array_state", ',state="ok"') === "1", `${tier}: the metrics do not say that the array is ok: ${[...samples.keys()].filter((name) => name.startsWith("rackwright_array_state") && samples.get(name) === "1").join(", ")}`);
+      must(of("rackwright_array_members_working") === String(drives.length), `${tier}: ${of("rackwright_array_members_working") ?? "no"} members work by the metrics, ${drives.length} are wanted`);
+    }
+    const unheard = Object.keys(this.server.drives).filter((id) => ![...samples.keys()].some((name) => name.startsWith(`rackwright_drive_healthy{drive="${id}"`)));
+    must(unheard.length === 0, `nothing is measured of ${unheard.join(", ")}`);
+    return `${samples.size} series: ${this.tiers.length} tiers ok, ${Object.keys(this.server.drives).length} drives`;
   }
 
   /** Writes a file into every tier and remembers its sum. */

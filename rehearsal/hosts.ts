@@ -1,7 +1,10 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import type { Environment } from "../components/environment/schema";
 import { planServer } from "../components/servers/plan";
+import { failMember, pullDrive, putDriveBack, type DriveFault } from "./faults";
+import { HostAlerts, type BrokenArray } from "./host-alerts";
 import { HostChecks } from "./host-checks";
-import { pullDrive, putDriveBack, type DriveFault } from "./faults";
 import { declareBlankCommand, occupyDrives, sumsOf, type OccupiedDrive } from "./occupied";
 import { changesOf, messagesOf, quiet, type EngineOutcome } from "./outcome";
 import { pause } from "./process";
@@ -67,7 +70,7 @@ export async function rehearseHosts(environment: Environment, options: HostRehea
       ...(occupied.length === 0 ? [] : [{ name: "drives that hold data", run: () => refusesOccupiedDrives(checks, engine, machines, occupied) }]),
       { name: "up on blank servers", run: () => bringsUp(checks, engine, machines) },
       { name: "reboot", run: () => survivesReboot(checks, engine, machines) },
-      { name: "drift and mending", run: () => findsAndMends(checks, engine, machines) },
+      { name: "drift and mending", run: () => findsAndMends(checks, engine, machines, rack.environment, options) },
       { name: "destroy", run: () => destroysNothing(checks, engine, machines) },
     ];
     let notMade: string[] = [];
@@ -141,6 +144,7 @@ async function standsAsWanted(checks: Checks, machines: readonly Machine[], when
     await make("tiers are mounted by UUID", () => look.mounts());
     await make("packages are pinned and held", () => look.pins(packages));
     await make("the GPUs, services and CUDA paths are as wanted", () => look.gpuHost());
+    if (look.isMonitored) await make("it measures its arrays, tiers and drives", () => look.measurements());
   }
   return ok;
 }
@@ -184,16 +188,46 @@ async function survivesReboot(checks: Checks, engine: HostEngine, machines: read
   return stands && data && drift;
 }
 
-async function findsAndMends(checks: Checks, engine: HostEngine, machines: readonly Machine[]): Promise<boolean> {
+/** Breaks every array: md declares the first mirror's member faulty, then a member of each is taken out. */
+async function breakArrays(machines: readonly Machine[]): Promise<{ faults: DriveFault[]; broken: BrokenArray[] }> {
   const faults: DriveFault[] = [];
+  const broken: BrokenArray[] = [];
+  for (const { emulated, checks: look } of machines) {
+    const arrays = look.tiers.flatMap(({ tier, level, drives }) => (level === "single" ? [] : [{ tier, level, id: drives.at(-1) ?? "" }]));
+    const mirror = arrays.find(({ level }) => level !== "raid0");
+    const since = Date.now();
+    if (mirror !== undefined) await failMember(emulated, mirror.id);
+    for (const { tier, level, id } of arrays) {
+      const at = mirror?.tier === tier ? since : Date.now();
+      const fault = await pullDrive(emulated, id);
+      faults.push(mirror?.tier === tier ? { ...fault, how: `declared faulty by mdadm --fail, then ${fault.how}` } : fault);
+      broken.push({ server: emulated.name, tier, state: level === "raid0" ? "failed" : "degraded", since: at });
+    }
+  }
+  return { faults, broken };
+}
+
+async function findsAndMends(checks: Checks, engine: HostEngine, machines: readonly Machine[], environment: Environment, { name, workDir, signal }: HostRehearsalOptions): Promise<boolean> {
+  const folder = join(workDir, "rehearsal", `${name}-alerts-${process.pid}`);
+  const alerts = environment.monitoring.enabled ? await HostAlerts.start(environment, machines.map(({ emulated }) => emulated), folder, signal) : undefined;
+  try {
+    return await breaksFindsAndMends(checks, engine, machines, alerts);
+  } finally {
+    await alerts?.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function breaksFindsAndMends(checks: Checks, engine: HostEngine, machines: readonly Machine[], alerts: HostAlerts | undefined): Promise<boolean> {
+  let faults: DriveFault[] = [];
+  let broken: BrokenArray[] = [];
+  let seen: Promise<number[]> | undefined;
   const removed: { server: string; name: string }[] = [];
   let mend: string[] = [];
   const found = await checks.make("drift finds pulled array members and removed packages", async () => {
-    for (const { emulated, checks: look, packages } of machines) {
-      for (const tier of look.tiers) {
-        const id = tier.level === "single" ? undefined : tier.drives.at(-1);
-        if (id !== undefined) faults.push(await pullDrive(emulated, id));
-      }
+    ({ faults, broken } = await breakArrays(machines));
+    seen = alerts?.seen(broken);
+    for (const { emulated, packages } of machines) {
       // The last one on the list is needed by no other.
       const name = packages.find((entry) => entry.hold && entry.name === "nvidia-container-toolkit")?.name ?? packages.at(-1)?.name;
       if (name === undefined) continue;
@@ -207,6 +241,10 @@ async function findsAndMends(checks: Checks, engine: HostEngine, machines: reado
     for (const { server, name } of removed) must(names(server, name), `no finding names ${name}, which was removed from ${server}. Found: ${findings.map((finding) => finding.message).join(" | ")}`);
     return [...faults.map((fault) => `${fault.id} ${fault.how}`), ...removed.map((entry) => `${entry.name} removed`)].join("; ");
   });
+  const told =
+    alerts === undefined || seen === undefined || broken.length === 0
+      ? true
+      : await checks.make("each broken array reaches a webhook, by the server's own timer and the generated rules", async () => alerts.told(broken, (await seen) ?? []));
   const mended = await checks.make("with the drives back, up mends both", async () => {
     for (const fault of faults) await putDriveBack(machines.find((machine) => machine.emulated.name === fault.server)?.emulated, fault);
     mend = [...new Set((await engine.drift()).filter((finding) => finding.mendable).map((finding) => finding.step))];
@@ -219,7 +257,7 @@ async function findsAndMends(checks: Checks, engine: HostEngine, machines: reado
   const stands = await standsAsWanted(checks, machines, " after mending");
   const data = await checks.make("the data is there after mending", async () => (await Promise.all(machines.map((machine) => machine.checks.data()))).join(", "));
   const drift = await checks.make("drift finds nothing after mending", () => noDrift(engine));
-  return found && stands && data && drift;
+  return found && told && stands && data && drift;
 }
 
 async function destroysNothing(checks: Checks, engine: HostEngine, machines: readonly Machine[]): Promise<boolean> {

@@ -21,6 +21,14 @@ export const neededPrograms: readonly NeededProgram[] = [
   { program: "setpriv", package: "util-linux" },
 ];
 
+/** Further programs where servers are monitored: one of them runs on the emulated servers, the others watch them from here. */
+export const hostMonitoringPrograms: readonly NeededProgram[] = [
+  { program: "prometheus-node-exporter", package: "prometheus-node-exporter" },
+  { program: "prometheus", package: "prometheus" },
+  { program: "promtool", package: "prometheus" },
+  { program: "prometheus-alertmanager", package: "prometheus-alertmanager" },
+];
+
 /** Further programs where it runs without root: the system image is then packed in a user namespace. */
 const neededWithoutRoot: readonly NeededProgram[] = [{ program: "newuidmap", package: "uidmap" }];
 
@@ -50,13 +58,20 @@ export function installCommand(packages: readonly string[]): string {
  * @throws RehearsalError (unreachable) naming the packages and the command otherwise.
  */
 export async function ensurePackages(onProgress: (line: string) => void, more: readonly NeededProgram[] = []): Promise<string[]> {
+  return ensurePrograms("The emulated rack", [...neededPrograms, ...more, ...(process.getuid?.() === 0 ? [] : neededWithoutRoot)], onProgress);
+}
+
+/**
+ * The same for any list of programs.
+ * @param who needs them, for the message
+ */
+export async function ensurePrograms(who: string, programs: readonly NeededProgram[], onProgress: (line: string) => void): Promise<string[]> {
   const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"].filter((folder) => folder !== "");
-  const programs = [...neededPrograms, ...more, ...(process.getuid?.() === 0 ? [] : neededWithoutRoot)];
   const missing = missingPackages(folders, programs);
   if (missing.length === 0) return [];
   const names = missing.join(", ");
   if (process.getuid?.() !== 0 || !folders.some((folder) => isExecutable(join(folder, "apt-get")))) {
-    throw new RehearsalError(`The emulated rack needs these Debian packages on this machine: ${names}.\nInstall them with: ${installCommand(missing)}`, "unreachable");
+    throw new RehearsalError(`${who} needs these Debian packages on this machine: ${names}.\nInstall them with: ${installCommand(missing)}`, "unreachable");
   }
   onProgress(`Installing ${names}`);
   const environment = { DEBIAN_FRONTEND: "noninteractive" };

@@ -2,12 +2,13 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:f
 import { freemem, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Environment, Server } from "../components/environment/schema";
-import { ensurePackages } from "./packages";
+import { ensurePackages, hostMonitoringPrograms } from "./packages";
 import { RehearsalError } from "./process";
 import { buildMirror, serveMirror, type ServedMirror } from "./repository";
 import { ensureSystemImage } from "./rootfs";
 import { EmulatedServer } from "./server";
 import { makeKeyPair } from "./ssh";
+import { monitoringPackages } from "./monitoring-packages";
 import { gpuFileText, hostStandIns, standInPackages, type StandIn } from "./standins";
 import { gpuFile } from "./nvidia-standins";
 
@@ -57,7 +58,7 @@ export async function startRack(environment: Environment, options: RackOptions):
     throw new RehearsalError(`Emulating ${chosen.join(", ")} needs about ${neededMiB} MiB of memory; this machine has ${Math.round(totalmem() / 2 ** 20)} MiB. Name fewer servers.`);
   }
   if (freemem() / 2 ** 20 < neededMiB) say(`Little memory is free: ${Math.round(freemem() / 2 ** 20)} MiB for servers that may take ${neededMiB} MiB`);
-  await ensurePackages(say);
+  await ensurePackages(say, environment.monitoring.enabled ? hostMonitoringPrograms : []);
   const image = await ensureSystemImage(join(options.workDir, "cache", "rehearsal"), say, options.signal);
 
   const racks = join(options.workDir, "rehearsal");
@@ -73,7 +74,7 @@ export async function startRack(environment: Environment, options: RackOptions):
   };
   try {
     say("Building the stand-in packages");
-    const built = await buildMirror(join(folder, "mirror"), standInPackages(environment.software));
+    const built = await buildMirror(join(folder, "mirror"), [...standInPackages(environment.software), ...(environment.monitoring.enabled ? monitoringPackages() : [])]);
     mirror = await serveMirror(built.folder);
     const key = await makeKeyPair(folder, "login_key", (file) => readFileSync(file, "utf8"));
     for (const name of chosen) {

@@ -6,17 +6,19 @@ import { buildDeb, controlFile, type DebSpec } from "./deb";
 import { RehearsalError, run, tryRun } from "./process";
 
 /** The folders of a site's apt mirror, as `site.mirror.apt` documents them. */
-export type MirrorArea = "debian" | "cuda" | "nvidia-container-toolkit";
+export type MirrorArea = "debian" | "cuda" | "nvidia-container-toolkit" | "grafana";
 
 export interface MirrorPackage extends DebSpec {
   area: MirrorArea;
 }
 
-/** What the distribution's part of the mirror answers for, as Debian's own does; the vendors' parts are flat. */
-const suites = ["bookworm", "bookworm-updates", "bookworm-security"];
-const components = ["main", "contrib", "non-free", "non-free-firmware"];
+/** What the parts of the mirror with suites answer for, as Debian's and Grafana's own do; NVIDIA's parts are flat. */
+const layouts: Readonly<Partial<Record<MirrorArea, { origin: string; suites: readonly string[]; components: readonly string[] }>>> = {
+  debian: { origin: "Debian", suites: ["bookworm", "bookworm-updates", "bookworm-security"], components: ["main", "contrib", "non-free", "non-free-firmware"] },
+  grafana: { origin: "grafana", suites: ["stable"], components: ["main"] },
+};
 
-const areas: readonly MirrorArea[] = ["debian", "cuda", "nvidia-container-toolkit"];
+const areas: readonly MirrorArea[] = ["debian", "cuda", "nvidia-container-toolkit", "grafana"];
 
 type Gpg = (args: readonly string[]) => Promise<string>;
 
@@ -54,11 +56,13 @@ async function buildArea(area: MirrorArea, root: string, packages: readonly Mirr
     entries.push(`${controlFile(spec)}Filename: ${file}\nSize: ${content.length}\nSHA256: ${sha256(content)}\n`);
   }
   const index = entries.join("\n");
-  if (area !== "debian") {
+  const layout = layouts[area];
+  if (layout === undefined) {
     writeFileSync(join(root, "Packages"), index);
     await sign(root, ["Packages"], { Origin: area === "cuda" ? "NVIDIA" : "https://nvidia.github.io/libnvidia-container", Label: "NVIDIA" }, gpg);
     return;
   }
+  const { origin, suites, components } = layout;
   for (const suite of suites) {
     const home = join(root, "dists", suite);
     const indexes = components.map((component) => `${component}/binary-amd64/Packages`);
@@ -67,7 +71,7 @@ async function buildArea(area: MirrorArea, root: string, packages: readonly Mirr
       // Everything is in the first suite's first component; the others exist and are empty.
       writeFileSync(join(home, file), suite === suites[0] && position === 0 ? index : "");
     }
-    await sign(home, indexes, { Origin: "Debian", Label: "Debian", Suite: suite, Codename: suite, Components: components.join(" "), Architectures: "amd64" }, gpg);
+    await sign(home, indexes, { Origin: origin, Label: origin, Suite: suite, Codename: suite, Components: components.join(" "), Architectures: "amd64" }, gpg);
   }
 }
 

@@ -1,5 +1,6 @@
 import { cudaToolkits, driverBranches, gpu, versions } from "../components/catalog";
 import type { Environment, Server } from "../components/environment/schema";
+import { monitoringStandIns } from "./monitoring-packages";
 import { driverVersionFile, fabricManager, nvcc, nvidiaCtk, nvidiaSmi, serviceUnit } from "./nvidia-standins";
 import type { MirrorPackage } from "./repository";
 
@@ -123,7 +124,7 @@ export function gpuFileText(server: Pick<Server, "gpus">): string {
 }
 
 /** The stand-ins of every host rehearsal. */
-export function hostStandIns({ site, software, ssh, cluster }: Environment): StandIn[] {
+export function hostStandIns({ site, software, ssh, cluster, monitoring }: Environment): StandIn[] {
   return [
     { what: "QEMU in software emulation, 2 cores and 1 GiB each", standsInFor: "the servers; their CPUs, memory, PCIe lanes and speeds are not shown" },
     { what: "sparse files of 128 to 640 MiB behind emulated NVMe, AHCI and rotating drives", standsInFor: "the drives; ids, kinds and count are the environment's" },
@@ -132,6 +133,7 @@ export function hostStandIns({ site, software, ssh, cluster }: Environment): Sta
     { what: "the image's initramfs with the server's mdadm.conf, modprobe and udev settings laid over it", standsInFor: "a complete mkinitramfs, which takes minutes in software emulation" },
     { what: "a signed apt mirror of empty packages with the real names and versions, given as site.mirror.apt", standsInFor: `NVIDIA's driver branch ${software.driver.branch}, fabric manager, container toolkit and CUDA toolkit, and the compilers and libraries of the base environment` },
     { what: "scripts", standsInFor: "nvidia-smi, nvidia-ctk, nvcc, the persistence daemon and the fabric manager: nvidia-smi answers with the environment's GPUs; no GPU and no kernel module of NVIDIA is there" },
+    ...(monitoring.enabled ? monitoringStandIns(cluster.distribution !== "none") : []),
     ...(cluster.distribution === "k3s" ? [{ what: "nothing", standsInFor: "k3s on the emulated servers" }] : []),
     ...(site.objectStore === undefined ? [] : [{ what: "nothing", standsInFor: "the object store: it is left out of the rehearsal" }]),
     ...(ssh.bastion === undefined ? [] : [{ what: "nothing", standsInFor: "the bastion: the servers are reached directly" }]),

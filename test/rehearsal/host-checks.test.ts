@@ -36,6 +36,20 @@ const asWanted: Record<string, string> = {
   "apt-get --simulate --quiet full-upgrade": "Inst openssh-server [1] (2 here)\n",
   "nvidia-smi --query-gpu=name,driver_version --format=csv,noheader": "NVIDIA GeForce RTX 4090, 580.173.02\n".repeat(2),
   "systemctl is-active nvidia-persistenced": "active\n",
+  "systemctl is-active rackwright-metrics-state.timer": "active\n",
+  "systemctl is-active rackwright-metrics-health.timer": "active\n",
+  "cat /var/lib/rackwright/metrics/*.prom": [
+    "# HELP rackwright_array_state State.\n# TYPE rackwright_array_state gauge",
+    'rackwright_array_state{tier="hot",array="one-hot",state="ok"} 1',
+    'rackwright_array_state{tier="hot",array="one-hot",state="failed"} 0',
+    "# HELP rackwright_array_members_working Members.\n# TYPE rackwright_array_members_working gauge",
+    'rackwright_array_members_working{tier="hot",array="one-hot"} 2',
+    "# HELP rackwright_tier_mounted Mounted.\n# TYPE rackwright_tier_mounted gauge",
+    'rackwright_tier_mounted{tier="hot",mountpoint="/srv/hot"} 1',
+    "# HELP rackwright_drive_healthy Healthy.\n# TYPE rackwright_drive_healthy gauge",
+    ...drives.map((id) => `rackwright_drive_healthy{drive="${id}",tier="hot"} 1`),
+    "",
+  ].join("\n"),
   "modprobe --showconfig": "blacklist nouveau\n",
   "bash -lc 'command -v nvcc'": "/usr/local/cuda/bin/nvcc\n",
   "systemd-run --quiet --pipe --wait sh -c 'command -v nvcc'": "/usr/local/cuda/bin/nvcc\n",
@@ -142,6 +156,26 @@ describe("the GPU host", () => {
     ["services that do not find CUDA", gone("systemd-run"), /service does not find nvcc/],
   ])("fails with %s", async (_, changes, message) => {
     await expect(checksOf(changes).gpuHost()).rejects.toThrow(message);
+  });
+});
+
+describe("measurements", () => {
+  const metrics = "cat /var/lib/rackwright/metrics";
+
+  it("pass as wanted", async () => {
+    expect(await checksOf().measurements()).toBe("6 series: 1 tiers ok, 2 drives");
+  });
+
+  it.each([
+    ["a timer that does not run", edit("systemctl is-active rackwright-metrics-health", "active", "inactive"), /rackwright-metrics-health.timer is inactive/],
+    ["no metrics", gone(metrics), /do not say that \/srv\/hot is mounted/],
+    ["metrics that Prometheus cannot read", edit(metrics, "} 1\n", "} one\n"), /promtool finds fault/],
+    ["a tier that is not mounted", edit(metrics, 'mountpoint="/srv/hot"} 1', 'mountpoint="/srv/hot"} 0'), /do not say that \/srv\/hot is mounted/],
+    ["an array that is not ok", edit(metrics, 'state="ok"} 1', 'state="ok"} 0'), /do not say that the array is ok/],
+    ["a member that does not work", edit(metrics, 'array="one-hot"} 2', 'array="one-hot"} 1'), /1 members work by the metrics, 2 are wanted/],
+    ["a drive that nothing is heard of", edit(metrics, 'healthy{drive="nvme-MODEL_AAAA2"', 'healthy{drive="other"'), /nothing is measured of nvme-MODEL_AAAA2/],
+  ])("fail with %s", async (_, changes, message) => {
+    await expect(checksOf(changes).measurements()).rejects.toThrow(message);
   });
 });
 

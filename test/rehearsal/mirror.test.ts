@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run, tryRun } from "../../rehearsal/process";
+import { monitoringPackages } from "../../rehearsal/monitoring-packages";
 import { buildMirror, serveMirror, type ServedMirror } from "../../rehearsal/repository";
 import { nextRelease, standInPackages } from "../../rehearsal/standins";
 
@@ -25,7 +26,7 @@ describe("the stand-in mirror, read by the real apt", () => {
     for (const path of ["etc/apt/preferences.d", "etc/apt/sources.list.d", "etc/apt/trusted.gpg.d", "state/lists/partial", "cache/archives/partial"]) mkdirSync(join(home, path), { recursive: true });
     writeFileSync(join(home, "status"), "");
     writeFileSync(join(home, "apt.conf"), "");
-    const sources = ["debian bookworm main contrib non-free non-free-firmware", "debian bookworm-security main", "cuda /", "nvidia-container-toolkit /"];
+    const sources = ["debian bookworm main contrib non-free non-free-firmware", "debian bookworm-security main", "cuda /", "nvidia-container-toolkit /", "grafana stable main"];
     writeFileSync(join(home, "etc/apt/sources.list"), sources.map((source) => `deb [arch=amd64 signed-by=${trusted}] ${mirror.hostUrl}/${source}\n`).join(""));
     const options = [`Dir::Etc=${home}/etc/apt`, `Dir::State=${home}/state`, `Dir::State::status=${home}/status`, `Dir::Cache=${home}/cache`, "APT::Architecture=amd64", "APT::Sandbox::User=", "Acquire::http::Proxy=DIRECT", "Acquire::Retries=0", "Debug::NoLocking=true"];
     return tryRun(tool, [...options.flatMap((option) => ["-o", option]), ...args], { env: { APT_CONFIG: join(home, "apt.conf") } });
@@ -33,7 +34,7 @@ describe("the stand-in mirror, read by the real apt", () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "rackwright-mirror-test-"));
-    const built = await buildMirror(join(folder, "mirror"), standInPackages(software));
+    const built = await buildMirror(join(folder, "mirror"), [...standInPackages(software), ...monitoringPackages()]);
     keyring = join(folder, "mirror.gpg");
     writeFileSync(keyring, built.keyring);
     mirror = await serveMirror(built.folder);
@@ -85,6 +86,20 @@ describe("the stand-in mirror, read by the real apt", () => {
     const { stdout } = await apt("apt-get", ["--simulate", "install", "nvidia-container-toolkit=1.20.0-1", "nvidia-container-toolkit-base=1.20.0-1", "libnvidia-container-tools=1.20.0-1", "libnvidia-container1=1.20.0-1", "cuda-toolkit-12-2", "build-essential", "libopenblas-dev"]);
     for (const installed of ["nvidia-container-toolkit (1.20.0-1", "cuda-toolkit-12-2 (12.2.2-1", "build-essential (12.9", "libopenblas-dev (0.3.21+ds-4"]) expect(stdout).toContain(`Inst ${installed}`);
     expect(mirror.served).toContain("/cuda/InRelease");
+  });
+
+  it("has what monitoring installs on a host, Grafana from a part of its own", async () => {
+    await apt("apt-get", ["update"]);
+    const { stdout } = await apt("apt-get", ["--simulate", "install", "prometheus-node-exporter", "prometheus", "prometheus-alertmanager", "prometheus-smokeping-prober", "prometheus-blackbox-exporter", "grafana", "datacenter-gpu-manager-exporter", "datacenter-gpu-manager-4-core", "datacenter-gpu-manager-4-proprietary"]);
+    expect(stdout.match(/^Inst /gm)).toHaveLength(9);
+    expect(mirror.served).toContain("/grafana/dists/stable/InRelease");
+  });
+
+  it("has node_exporter itself, as a service of the user that Debian's has", () => {
+    const exporter = monitoringPackages().find(({ name }) => name === "prometheus-node-exporter");
+    const [program, unit] = exporter?.files ?? [];
+    expect([program?.path, Buffer.isBuffer(program?.text), (program?.text.length ?? 0) > 1_000_000]).toEqual(["/usr/bin/prometheus-node-exporter", true, true]);
+    expect(String(unit?.text)).toContain("[Service]\nUser=prometheus\nExecStart=/usr/bin/prometheus-node-exporter\n");
   });
 
   it("gives nothing from outside its folder", async () => {
