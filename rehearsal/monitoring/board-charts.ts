@@ -1,12 +1,14 @@
 import type { Unit } from "../../components/monitoring/dashboards/panels";
 import type { Course, DrawnPanel, Span } from "./board-data";
-import { formatted } from "./board-units";
+import { formatted, roundIn } from "./board-units";
 
 /** As many colours as can be told apart; further series are drawn in the colour of the rest. */
 export const seriesColours = 8;
 
 const rowHeight = 30;
-const margin = { left: 62, right: 14, top: 12, bottom: 22 } as const;
+const margin = { right: 14, top: 12, bottom: 22 } as const;
+/** Width of a character of a tick, on average. */
+const characterWidth = 6.6;
 
 const escapes: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 export function escaped(text: string): string {
@@ -24,13 +26,14 @@ export function ranked(courses: readonly Course[]): Course[] {
 
 interface Frame {
   width: number;
+  left: number;
   height: number;
   low: number;
   high: number;
   span: Span;
 }
 
-const x = ({ width, span }: Frame, at: number): number => margin.left + ((at - span.from) / Math.max(1, span.to - span.from)) * (width - margin.left - margin.right);
+const x = ({ width, left, span }: Frame, at: number): number => left + ((at - span.from) / Math.max(1, span.to - span.from)) * (width - left - margin.right);
 const y = ({ height, low, high }: Frame, value: number): number => height - margin.bottom - ((value - low) / (high - low)) * (height - margin.top - margin.bottom);
 const place = (value: number): string => value.toFixed(1);
 
@@ -61,11 +64,17 @@ function clock(at: number): string {
   return new Date(at * 1000).toISOString().slice(11, 16);
 }
 
-function axes(frame: Frame, unit: Unit): string {
-  const { width, height, span } = frame;
-  const lines = ticks(frame.low, frame.high).map((value) => {
+/** Ticks that are round in the unit that they are shown in, with what stands at them. A unit of our own stands in the legend only. */
+function labelled(low: number, high: number, unit: Unit): { value: number; label: string }[] {
+  const size = roundIn(high, unit);
+  return ticks(low / size, high / size).map((value) => ({ value: value * size, label: formatted(value * size, unit.startsWith("suffix:") ? "none" : unit) }));
+}
+
+function axes(frame: Frame, marks: readonly { value: number; label: string }[]): string {
+  const { width, left, height, span } = frame;
+  const lines = marks.map(({ value, label }) => {
     const at = place(y(frame, value));
-    return `<line class="grid" x1="${margin.left}" x2="${width - margin.right}" y1="${at}" y2="${at}"/><text class="tick" x="${margin.left - 8}" y="${at}" dy="0.32em" text-anchor="end">${escaped(formatted(value, unit))}</text>`;
+    return `<line class="grid" x1="${place(left)}" x2="${width - margin.right}" y1="${at}" y2="${at}"/><text class="tick" x="${place(left - 8)}" y="${at}" dy="0.32em" text-anchor="end">${escaped(label)}</text>`;
   });
   const count = width < 400 ? 3 : 5;
   const times = Array.from({ length: count }, (_, index) => span.from + ((index + 0.5) / count) * (span.to - span.from));
@@ -96,23 +105,26 @@ function stacked(courses: readonly Course[]): { course: Course; floor: Map<numbe
 
 /** Courses over time, with the panel's limit as a dashed line. */
 export function lineChart(panel: DrawnPanel, courses: readonly Course[], width: number, span: Span): string {
-  const { unit, min, max, custom } = panel.fieldConfig.defaults;
+  const { min, max, custom } = panel.fieldConfig.defaults;
+  const unit = panel.fieldConfig.defaults.unit as Unit;
   const height = Math.max(120, panel.gridPos.h * rowHeight - 74);
   const limit = limitOf(panel);
   const inOrder = ranked(courses);
   const layers = custom?.stacking?.mode === "normal" ? stacked(inOrder) : undefined;
   const values = (layers ?? inOrder.map(({ points }) => ({ top: points }))).flatMap(({ top }) => top.map(([, value]) => value));
   const [low, high] = range({ min, max }, values, limit);
-  const frame: Frame = { width, height, low, high, span };
-  const marks = layers === undefined
-    ? inOrder.map((course, index) => [index, `<path class="line ${colourOf(index)}" d="${path(frame, course.points)}"><title>${escaped(told(course, unit as Unit))}</title></path>`] as const)
+  const marks = labelled(low, high, unit);
+  const left = Math.max(34, 12 + characterWidth * Math.max(...marks.map(({ label }) => label.length)));
+  const frame: Frame = { width, left, height, low, high, span };
+  const lines = layers === undefined
+    ? inOrder.map((course, index) => [index, `<path class="line ${colourOf(index)}" d="${path(frame, course.points)}"><title>${escaped(told(course, unit))}</title></path>`] as const)
     : layers.map(({ course, floor, top }, index) => {
         const back = [...top].reverse().map(([at]) => `L${place(x(frame, at))},${place(y(frame, floor.get(at) ?? 0))}`).join("");
-        return [index, `<path class="area ${colourOf(index)}" d="${path(frame, top)}${back}Z"><title>${escaped(told(course, unit as Unit))}</title></path><path class="line ${colourOf(index)}" d="${path(frame, top)}"/>`] as const;
+        return [index, `<path class="area ${colourOf(index)}" d="${path(frame, top)}${back}Z"><title>${escaped(told(course, unit))}</title></path><path class="line ${colourOf(index)}" d="${path(frame, top)}"/>`] as const;
       });
-  const wrong = limit === undefined ? "" : `<line class="limit" x1="${margin.left}" x2="${width - margin.right}" y1="${place(y(frame, limit))}" y2="${place(y(frame, limit))}"/><text class="limit-label" x="${width - margin.right}" y="${place(y(frame, limit))}" dy="-0.4em" text-anchor="end">limit ${escaped(formatted(limit, unit as Unit))}</text>`;
+  const wrong = limit === undefined ? "" : `<line class="limit" x1="${place(left)}" x2="${width - margin.right}" y1="${place(y(frame, limit))}" y2="${place(y(frame, limit))}"/><text class="limit-label" x="${width - margin.right}" y="${place(y(frame, limit))}" dy="-0.4em" text-anchor="end">limit ${escaped(formatted(limit, unit))}</text>`;
   // The first colours lie on top.
-  return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(panel.title)}">${axes(frame, unit as Unit)}${wrong}${marks.reverse().map(([, mark]) => mark).join("")}</svg>`;
+  return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(panel.title)}">${axes(frame, marks)}${wrong}${lines.reverse().map(([, mark]) => mark).join("")}</svg>`;
 }
 
 function told({ name, points }: Course, unit: Unit): string {
@@ -140,11 +152,11 @@ export const stateClass = (colour: string): string => stateClasses[colour] ?? "i
 export function stateChart(panel: DrawnPanel, courses: readonly Course[], width: number, span: Span): string {
   const states = panel.fieldConfig.defaults.mappings[0]?.options ?? {};
   const named = [...courses].sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
-  const fits = Math.max(1, Math.floor((panel.gridPos.h * rowHeight - 92) / 15));
+  const fits = Math.max(6, Math.floor((panel.gridPos.h * rowHeight - 92) / 15));
   const shown = named.slice(0, named.length > fits ? Math.max(1, fits - 1) : fits);
   const bar = Math.min(22, Math.max(13, (panel.gridPos.h * rowHeight - 92) / Math.max(1, shown.length)));
   const longest = Math.max(0, ...shown.map(({ name }) => name.length));
-  const left = Math.min(width * 0.42, 14 + longest * 6.3);
+  const left = Math.min(width * 0.5, 14 + longest * characterWidth);
   const room = width - left - margin.right;
   const at = (time: number): number => left + ((time - span.from) / (span.to - span.from)) * room;
   const rows = shown.map(({ name, points }, row) => {
@@ -155,7 +167,7 @@ export function stateChart(panel: DrawnPanel, courses: readonly Course[], width:
       const label = wide > 12 + text.length * 6.5 ? `<text class="in-state" x="${place((at(from) + at(to)) / 2)}" y="${place(top + bar / 2 - 1)}" dy="0.34em" text-anchor="middle">${escaped(text)}</text>` : "";
       return `<g class="${stateClass(color)}"><rect x="${place(at(from))}" y="${place(top)}" width="${place(Math.max(1, wide - 1))}" height="${place(bar - 3)}" rx="2"><title>${escaped(`${name}: ${text}, ${clock(from)} to ${clock(to)}`)}</title></rect>${label}</g>`;
     });
-    const fitting = Math.floor((left - 14) / 6.3);
+    const fitting = Math.floor((left - 14) / characterWidth);
     return `<text class="tick" x="${place(left - 8)}" y="${place(top + bar / 2 - 1)}" dy="0.34em" text-anchor="end">${escaped(name.length > fitting + 1 ? `${name.slice(0, fitting)}…` : name)}<title>${escaped(name)}</title></text>${stretches.join("")}`;
   });
   const height = shown.length * bar + 20;

@@ -53,10 +53,13 @@ export interface Span {
   to: number;
 }
 
+/** Grafana's value of a variable of which all is chosen. */
+const all = "$__all";
 /** Points of a course, about one for each two pixels of a panel. */
 const points = 240;
 
-const drawn = z.object({ title: z.string(), description: z.string().default(""), panels: z.array(panel) });
+const variable = z.object({ name: z.string(), current: z.object({ value: z.array(z.string()) }) });
+const drawn = z.object({ title: z.string(), description: z.string().default(""), panels: z.array(panel), templating: z.object({ list: z.array(variable).default([]) }).default({ list: [] }) });
 
 const answered = z.discriminatedUnion("status", [
   z.object({ status: z.literal("error"), error: z.string() }),
@@ -71,22 +74,24 @@ const answered = z.discriminatedUnion("status", [
 
 /**
  * Asks a Prometheus all that a board asks.
- * @param chosen values of the board's variables; those that are left out stand for all.
+ * @param chosen values of the board's variables; those that are left out are as the board has them at first
  * @throws Error with the panel and Prometheus' words where it does not take a query.
  */
 export async function boardData({ model }: Pick<Board, "model">, prometheusUrl: string, span: Span, chosen: Readonly<Record<string, string>> = {}): Promise<BoardData> {
   const board = drawn.parse(model);
+  const first = Object.fromEntries(board.templating.list.map(({ name, current }) => [name, current.value.includes(all) ? anyValue : current.value.join("|")]));
+  const values = { ...first, ...chosen };
   const panels: BoardData["panels"] = [];
   for (const one of board.panels) {
     const courses: Course[] = [];
-    for (const each of one.targets) courses.push(...(await ask(prometheusUrl, one.title, each, span, chosen)));
+    for (const each of one.targets) courses.push(...(await ask(prometheusUrl, one.title, each, span, values)));
     panels.push({ panel: one, courses });
   }
   return { title: board.title, description: board.description, panels };
 }
 
-async function ask(prometheusUrl: string, title: string, { expr, legendFormat, refId, instant }: Target, { from, to }: Span, chosen: Readonly<Record<string, string>>): Promise<Course[]> {
-  const query = expr.replaceAll(/\$(\w+)/g, (_, name: string) => chosen[name] ?? anyValue);
+async function ask(prometheusUrl: string, title: string, { expr, legendFormat, refId, instant }: Target, { from, to }: Span, values: Readonly<Record<string, string>>): Promise<Course[]> {
+  const query = expr.replaceAll(/\$(\w+)/g, (_, name: string) => values[name] ?? anyValue);
   const body: Record<string, string> = instant ? { query, time: String(to) } : { query, start: String(from), end: String(to), step: String(Math.max(1, Math.round((to - from) / points))) };
   const response = await fetch(`${prometheusUrl}/api/v1/${instant ? "query" : "query_range"}`, { method: "POST", body: new URLSearchParams(body) });
   const answer = answered.parse(await response.json());

@@ -101,7 +101,8 @@ function tile(panel: DrawnPanel, courses: readonly Course[], width: number, span
   if (course === undefined) return "";
   const found = verdict(panel, course.points.at(-1)?.[1] ?? NaN);
   const mark = found === undefined ? "" : `<span class="dot ${found.name}"></span><span class="says">${found.says}</span>`;
-  return `<p class="big">${escaped(value(panel, course))}</p><p class="verdict">${mark}</p>${sparkline(course, width, span)}`;
+  const text = value(panel, course);
+  return `<p class="big" style="--characters:${text.length}">${escaped(text)}</p><p class="verdict">${mark}</p>${sparkline(course, width, span)}`;
 }
 
 function bars(panel: DrawnPanel, courses: readonly Course[]): string {

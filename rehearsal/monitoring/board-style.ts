@@ -47,7 +47,9 @@ ${["good", "notice", "warn", "bad", "info", "idle"].map((name) => `g.${name} rec
 .legend b { font-weight: 600; font-variant-numeric: tabular-nums; }
 .key { display: inline-block; width: 14px; height: 3px; border-radius: 2px; margin-right: 6px; vertical-align: middle; }
 .square { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; }
-.big { font-size: 27px; line-height: 1.15; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.stat { container-type: inline-size; }
+.stat h3 { font-size: 12px; letter-spacing: -0.01em; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.big { font-size: min(27px, calc(150cqw / var(--characters))); line-height: 31px; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .verdict { min-height: 19px; font-size: 12px; color: var(--quiet); }
 .dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 6px; }
 .spark { height: 34px; margin-top: auto; }

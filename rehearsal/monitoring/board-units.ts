@@ -19,10 +19,25 @@ function scaled(value: number, scale: Scale, size: (step: readonly [number, stri
   return `${digits(value / size(step), step[0] === 1 ? decimals : undefined)} ${step[1]}`;
 }
 
+/** Large counts in thousands and millions. */
+function plain(value: number, decimals: number | undefined): string {
+  return Math.abs(value) < 1e5 ? digits(value, decimals) : scaled(value, decimal(""), ([from]) => from, decimals).trim();
+}
+
+const binaryUnits: Readonly<Record<string, number>> = { bytes: 1, mbytes: 2 ** 20 };
+
+/** What an axis up to a value is divided by, so that its steps are round in the unit that is shown: 1024 to some power, or an hour. */
+export function roundIn(highest: number, unit: Unit): number {
+  const bytes = binaryUnits[unit];
+  if (bytes !== undefined) return (binary.find(([from]) => highest * bytes >= from)?.[0] ?? 1) / bytes;
+  if (unit === "s") return perTime[time.find(([from]) => highest >= from)?.[1] ?? "s"] ?? 1;
+  return 1;
+}
+
 /** A value as people read it in the unit that a panel has. */
 export function formatted(value: number, unit: Unit, decimals?: number): string {
   if (!Number.isFinite(value)) return "no value";
-  if (unit.startsWith("suffix:")) return `${digits(value, decimals)} ${unit.slice("suffix:".length).trim()}`;
+  if (unit.startsWith("suffix:")) return `${plain(value, decimals)} ${unit.slice("suffix:".length).trim()}`;
   switch (unit) {
     case "percent":
       return `${digits(value, decimals)} %`;
@@ -43,6 +58,6 @@ export function formatted(value: number, unit: Unit, decimals?: number): string 
     case "celsius":
       return `${digits(value, decimals)} °C`;
     default:
-      return digits(value, decimals);
+      return plain(value, decimals);
   }
 }

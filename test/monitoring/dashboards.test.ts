@@ -226,8 +226,17 @@ describe("what the environment says is on its boards", () => {
   });
 
   test("a large site begins with one server instead of all", () => {
-    const first = (name: string): string[] | undefined => named(each.find((one) => one.name === name)?.made ?? [], boardUids.server).templating.list?.[0]?.current.text;
-    expect(first("sme-production")).toEqual(["All"]);
-    expect(first("large-cluster")).toEqual([Object.keys(environments["large-cluster"]?.servers ?? {})[0]]);
+    const first = (name: string, uid: string): unknown => named(each.find((one) => one.name === name)?.made ?? [], uid).templating.list?.[0];
+    expect(first("sme-production", boardUids.server)).toMatchObject({ query: { query: "label_values(rackwright:server:info, server)" }, current: { text: ["All"] } });
+    expect(first("large-cluster", boardUids.server)).toMatchObject({ current: { text: ["gpu-01"] } });
+  });
+
+  test("a board of GPUs offers the servers that have some", () => {
+    const many = stack("large-cluster", (input) => {
+      const { "gpu-01": first, "ctrl-01": control, ...others } = input.servers;
+      if (first === undefined || control === undefined) throw new Error("the environment has other servers now");
+      input.servers = { "ctrl-01": control, ...others, "gpu-01": first, "gpu-09": { ...first, address: "10.30.0.99", rack: undefined, drives: {}, tiers: {} } };
+    });
+    expect(named(boardsOf(many), boardUids.gpu).templating.list?.[0]).toMatchObject({ query: { query: "label_values(DCGM_FI_DEV_FB_USED, server)" }, current: { text: ["gpu-02"] } });
   });
 });

@@ -28,33 +28,63 @@ function freePort(): Promise<number> {
   });
 }
 
+interface Options {
+  /** Seconds before now from which on recorded series get a history too. @default none: they begin now */
+  recordedSeconds?: number;
+}
+
+interface RuleFile {
+  groups: { name: string; rules: Record<string, unknown>[] }[];
+}
+
+/** Recordings by how deep they rest on each other: what the first level records, the second reads. */
+function levels({ groups }: RuleFile): RuleFile[] {
+  const recordings = groups.flatMap(({ rules }) => rules).filter(({ record }) => record !== undefined) as { record: string; expr: string }[];
+  const names = new Set(recordings.map(({ record }) => record));
+  const depth = (name: string): number => Math.max(0, ...recordings.filter(({ record }) => record === name).flatMap(({ expr }) => (expr.match(/rackwright:[a-z0-9_:]+/g) ?? []).filter((other) => names.has(other)).map((other) => 1 + depth(other))));
+  const byDepth = Map.groupBy(recordings, ({ record }) => depth(record));
+  return [...byDepth].sort(([a], [b]) => a - b).map(([level, rules]) => ({ groups: [{ name: `level ${level}`, rules }] }));
+}
+
 /** Starts Prometheus over the history, which ends now, with rules that it evaluates each second from now on. */
-export async function startPrometheus(history: string, rules: unknown): Promise<Prometheus> {
+export async function startPrometheus(history: string, rules: RuleFile, { recordedSeconds }: Options = {}): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), "rackwright-prometheus-"));
   const data = join(folder, "data");
   mkdirSync(data);
-  const files = { history: join(folder, "history.txt"), rules: join(folder, "rules.yml"), configuration: join(folder, "prometheus.yml") };
-  writeFileSync(files.history, history);
-  writeFileSync(files.rules, stringify(rules));
-  writeFileSync(files.configuration, stringify({ global: { evaluation_interval: "1s" }, rule_files: [files.rules] }));
-  await run("promtool", ["tsdb", "create-blocks-from", "openmetrics", files.history, data]);
+  const rulesFile = join(folder, "rules.yml");
+  const historyFile = join(folder, "history.txt");
+  writeFileSync(historyFile, history);
+  writeFileSync(rulesFile, stringify(rules));
+  await run("promtool", ["tsdb", "create-blocks-from", "openmetrics", historyFile, data]);
   const url = `http://127.0.0.1:${await freePort()}`;
-  const part = new Part("prometheus", "prometheus", [`--config.file=${files.configuration}`, `--storage.tsdb.path=${data}`, "--storage.tsdb.retention.time=1y", `--web.listen-address=${url.slice("http://".length)}`], folder);
+  const now = Math.floor(Date.now() / 1000);
+  for (const [level, some] of (recordedSeconds === undefined ? [] : levels(rules)).entries()) {
+    const file = join(folder, `level-${level}.yml`);
+    writeFileSync(file, stringify(some));
+    const asked = await launch(folder, url, []);
+    await run("promtool", ["tsdb", "create-blocks-from", "rules", `--start=${now - (recordedSeconds ?? 0)}`, `--end=${now}`, "--eval-interval=60s", `--url=${url}`, `--output-dir=${data}`, file]);
+    await asked.kill();
+  }
+  const part = await launch(folder, url, [rulesFile]);
   const stop = async (): Promise<void> => {
     await part.kill();
     rmSync(folder, { recursive: true, force: true });
   };
-  for (let tries = 0; ; tries++) {
-    const ready = await fetch(`${url}/-/ready`).then(({ ok }) => ok, () => false);
-    if (ready) break;
+  return { url, folder, query: (expr) => query(url, expr), stop };
+}
+
+async function launch(folder: string, url: string, rule_files: string[]): Promise<Part> {
+  const configuration = join(folder, "prometheus.yml");
+  writeFileSync(configuration, stringify({ global: { evaluation_interval: "1s" }, rule_files }));
+  const part = new Part("prometheus", "prometheus", [`--config.file=${configuration}`, `--storage.tsdb.path=${join(folder, "data")}`, "--storage.tsdb.retention.time=1y", `--web.listen-address=${url.slice("http://".length)}`], folder);
+  for (let tries = 0; !(await fetch(`${url}/-/ready`).then(({ ok }) => ok, () => false)); tries++) {
     if (part.ended || tries > 300) {
-      const told = part.lastLines();
-      await stop();
-      throw new Error(`Prometheus did not start:\n${told}`);
+      await part.kill();
+      throw new Error(`Prometheus did not start:\n${part.lastLines()}`);
     }
     await pause(100);
   }
-  return { url, folder, query: (expr) => query(url, expr), stop };
+  return part;
 }
 
 async function query(url: string, expr: string): Promise<Series[]> {

@@ -7,7 +7,7 @@ import { allocatorSamples, engineSamples } from "../../rehearsal/monitoring/expo
 import { gpuSamples } from "../../rehearsal/monitoring/exposition-gpu";
 import { latencySamples, nodeSamples } from "../../rehearsal/monitoring/exposition-node";
 import type { Labels, Sample } from "../../rehearsal/monitoring/exposition";
-import { counter, turned, type ClusterState, type Counter, type PodState, type SiteState } from "../../rehearsal/monitoring/state";
+import { turned, type ClusterState, type Counter, type PodState, type SiteState } from "../../rehearsal/monitoring/state";
 
 /** Seconds that models take to load in this history. */
 const loadSeconds = 95;
@@ -38,11 +38,13 @@ export function plannedCluster({ servers }: Environment, { services, training }:
 /** Between 0 and 1, slowly, and differently for each `phase`. */
 const wave = (now: number, phase: number): number => 0.5 + 0.3 * Math.sin(now / 2400 + phase) + 0.2 * Math.sin(now / 500 + 2.3 * phase);
 
-/** What a day does to a site: load comes and goes, checkpoints are written, memory fragments a little. */
+/**
+ * What a day does to a site: load comes and goes, checkpoints are written, memory fragments a little. What the emulated exporters
+ * reckon counters from stays as it is, or these would go backwards.
+ */
 function live(state: SiteState, now: number, since: number): void {
   const pace = (of: Counter, perSecond: number): Counter => turned(of, perSecond, now);
   for (const [index, server] of Object.values(state.servers).entries()) {
-    server.cpuBusy = 0.1 + 0.3 * wave(now, index);
     server.cpuCelsius = 45 + 20 * wave(now, index);
     for (const [number, gpu] of server.gpus.entries()) {
       for (const part of gpu.parts) if (part.holder !== undefined) part.active = 0.35 + 0.6 * wave(now, index + number / 3);
@@ -53,7 +55,6 @@ function live(state: SiteState, now: number, since: number): void {
       gpu.clockEvents = { sw_power_cap: Math.round(20 * busy), gpu_idle: busy === 0 ? 300 : 0 };
     }
     server.watts = 400 + server.gpus.reduce((sum, { watts }) => sum + watts, 0);
-    for (const [number, peer] of server.latency.entries()) peer.seconds = 0.0002 + 0.0002 * wave(now, index + number);
     for (const peer of server.rdmaPeers) peer.typicalSeconds = 2e-6 + 1e-6 * wave(now, index);
     for (const checkpoint of server.checkpoints) Object.assign(checkpoint, { step: 1000 * Math.floor((now - since) / 1200), at: now - ((now - since) % 1200) });
     server.backups = [{ what: "checkpoints", at: since, verifiedAt: since - 86_400 }];
@@ -61,7 +62,7 @@ function live(state: SiteState, now: number, since: number): void {
   for (const [index, { engine, allocator }] of (state.cluster?.pods ?? []).entries()) {
     const busy = wave(now, index);
     if (engine !== undefined) {
-      Object.assign(engine, { running: Math.round(14 * busy), waiting: Math.round(Math.max(0, 10 * (busy - 0.75))), cacheUsed: 0.2 + 0.7 * busy, firstTokenSeconds: 0.15 + 0.2 * busy, betweenTokensSeconds: 0.02 + 0.02 * busy });
+      Object.assign(engine, { running: Math.round(14 * busy), waiting: Math.round(Math.max(0, 10 * (busy - 0.75))), cacheUsed: 0.2 + 0.7 * busy });
       engine.generatedTokens = pace(engine.generatedTokens, 700 * busy);
       engine.promptTokens = pace(engine.promptTokens, 2600 * busy);
     }
@@ -97,7 +98,6 @@ export function historyOf(environment: Environment, workloads: WorkloadPlan, unt
   const since = until - minutes * step;
   const cluster = environment.cluster.distribution === "none" ? undefined : plannedCluster(environment, workloads, since - 7200);
   const state = healthySite(environment, workloads, cluster, since);
-  for (const server of Object.values(state.servers)) for (const gpu of server.gpus) gpu.pcieReplays = counter(0, 1e-4, since);
   const lines: string[] = [];
   for (let now = since; now <= until; now += step) {
     live(state, now, since - 7200);

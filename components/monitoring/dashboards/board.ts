@@ -56,8 +56,9 @@ const columns = 24;
 /** Tag of all our boards: each has a menu with the others. */
 const tag = "rackwright";
 
-export function serverVariable(servers: readonly string[]): Variable {
-  return { name: "server", series: "rackwright:server:info", label: "server", first: servers.length > showAllUpTo ? servers[0] : undefined };
+/** A choice of servers: of those that have the given series, which `servers` are. */
+export function serverVariable(series: string, servers: readonly string[]): Variable {
+  return { name: "server", series, label: "server", first: servers.length > showAllUpTo ? servers[0] : undefined };
 }
 
 /** Lays a board out: rows in order, panels from left to right. Rows without panels are left out. */

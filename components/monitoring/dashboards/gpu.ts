@@ -14,7 +14,7 @@ export function gpuBoard({ environment }: BoardInput, facts: Facts): DashboardMo
     uid: boardUids.gpu,
     title: "GPU",
     description: "Work, memory, heat, draw and faults of each GPU, from dcgm-exporter.",
-    variables: [serverVariable(facts.servers)],
+    variables: [serverVariable("DCGM_FI_DEV_FB_USED", Object.keys(environment.servers).filter((name) => environment.servers[name]?.gpus !== undefined))],
     rows: [
       { title: "Work", panels: work(environment.monitoring.alerts.gpuUtilizationPercent, facts) },
       { title: "What the busy time was", panels: facts.hasProfiling ? busyTime() : [] },
@@ -29,7 +29,7 @@ export function gpuBoard({ environment }: BoardInput, facts: Facts): DashboardMo
 function work(limit: number, facts: Facts): PanelBuilder[] {
   const { hasCluster } = facts;
   return [
-    graph({ title: "Utilisation", description: "Share of time in which anything ran on the GPU: GR_ENGINE_ACTIVE, or GPU_UTIL on cards without profiling fields. The line counts only for GPUs that have work.", unit: units.percent, min: 0, max: 100, limit: { value: limit, wrong: "below" }, ...facts.watchedBy("GpuUtilizationLow"), queries: [{ expr: `rackwright:gpu_utilization:percent{${onServer}}`, legend }], width }),
+    graph({ title: "Utilisation", description: "Share of time in which anything ran on the GPU: GR_ENGINE_ACTIVE, or GPU_UTIL on cards without profiling fields. The line counts only for GPUs that have work.", unit: units.percent, min: 0, max: 100, limit: { value: limit, wrong: "below" }, ...facts.watchedBy("GpuUtilizationLow"), queries: [{ expr: `max ${byGpu} (rackwright:gpu_utilization:percent{${onServer}})`, legend }], width }),
     states({
       title: "Held and busy",
       description: hasCluster ? "Free: nothing holds the GPU. Held: a pod does. Busy: that pod has requests in flight or trains; engines that do not say count as held." : "Free, or held: more than 1 GiB of its memory is in use. Without a cluster nothing says by whom.",
@@ -52,7 +52,7 @@ function busyTime(): PanelBuilder[] {
 
 function memory(): PanelBuilder[] {
   return [
-    graph({ title: "Memory in use", description: "Share of the GPU's memory. Engines take nearly all of it when they start, so that 90 % and more is as it should be: the use of their cache is on the board of the service.", unit: units.ratio, min: 0, max: 1, queries: [{ expr: `rackwright:gpu_memory_used:ratio{${onServer}}`, legend }], width: 12 }),
+    graph({ title: "Memory in use", description: "Share of the GPU's memory. Engines take nearly all of it when they start, so that 90 % and more is as it should be: the use of their cache is on the board of the service.", unit: units.ratio, min: 0, max: 1, queries: [{ expr: `max ${byGpu} (rackwright:gpu_memory_used:ratio{${onServer}})`, legend }], width: 12 }),
     graph({ title: "Memory free", description: "What a further program could have.", unit: units.mebibytes, min: 0, queries: [{ expr: `sum ${byGpu} (DCGM_FI_DEV_FB_FREE{${onServer}})`, legend }], width: 12 }),
   ];
 }

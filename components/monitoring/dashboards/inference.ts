@@ -44,7 +44,7 @@ function replicas(): PanelBuilder[] {
 
 /** Median and slowest twentieth of a histogram. */
 function course(title: string, description: string, histogram: string, alert?: string): PanelBuilder {
-  return graph({ title, description: `${description} Median and 95th percentile of five minutes, between the histogram's steps.`, unit: units.seconds, min: 0, width, ...(alert === undefined ? {} : { alert }), queries: [
+  return graph({ title, description: `${description} Median and 95th percentile of five minutes, between the histogram's steps.`, unit: units.seconds, min: 0, width: 8, ...(alert === undefined ? {} : { alert }), queries: [
     { expr: quantile(0.5, histogram, ofService, ["service"]), legend: `${legend} median` },
     { expr: quantile(0.95, histogram, ofService, ["service"]), legend: `${legend} 95 %` },
   ] });
@@ -55,18 +55,18 @@ function vllm(): PanelBuilder[] {
     graph({ title: "Requests", description: "Requests in the batch and those that wait for a place in it.", unit: units.count, min: 0, alert: "RequestQueueLong", queries: [
       { expr: `sum by (service) (vllm:num_requests_running{${ofService}})`, legend: `${legend} running` },
       { expr: `sum by (service) (vllm:num_requests_waiting{${ofService}})`, legend: `${legend} waiting` },
-    ], width }),
-    graph({ title: "KV cache", description: "Share of the cache's blocks in use, the fullest replica. When it is full, requests wait or are pushed out and read again.", unit: units.ratio, min: 0, max: 1, alert: "KvCacheFull", queries: [{ expr: `max by (service) (vllm:kv_cache_usage_perc{${ofService}})`, legend }], width }),
-    graph({ title: "Pushed out", description: "Requests that lost their cache to others, a second; each costs a second reading of its prompt.", unit: units.perSecond, min: 0, queries: [{ expr: `sum by (service) (rate(vllm:num_preemptions_total{${ofService}}[${window}]))`, legend }], width }),
+    ], width: 8 }),
+    graph({ title: "KV cache", description: "Share of the cache's blocks in use, the fullest replica. When it is full, requests wait or are pushed out and read again.", unit: units.ratio, min: 0, max: 1, alert: "KvCacheFull", queries: [{ expr: `max by (service) (vllm:kv_cache_usage_perc{${ofService}})`, legend }], width: 8 }),
+    graph({ title: "Pushed out", description: "Requests that lost their cache to others, a second; each costs a second reading of its prompt.", unit: units.perSecond, min: 0, queries: [{ expr: `sum by (service) (rate(vllm:num_preemptions_total{${ofService}}[${window}]))`, legend }], width: 8 }),
     graph({ title: "Tokens", description: "Tokens of prompts that were read and tokens that were generated.", unit: units.tokensPerSecond, min: 0, queries: [
       { expr: `sum by (service) (rate(vllm:prompt_tokens_total{${ofService}}[${window}]))`, legend: `${legend} read` },
       { expr: `sum by (service) (rate(vllm:generation_tokens_total{${ofService}}[${window}]))`, legend: `${legend} generated` },
-    ], width }),
+    ], width: 8 }),
     course("Time to the first token", "What a user waits for before anything appears.", "vllm:time_to_first_token_seconds"),
     course("Time between tokens", "How fast an answer is written: 0.05 s is 20 tokens a second.", "vllm:inter_token_latency_seconds"),
     course("Whole requests", "From arrival to the last token; long answers take long.", "vllm:e2e_request_latency_seconds"),
     course("Waiting", "Time in the queue alone.", "vllm:request_queue_time_seconds"),
-    graph({ title: "Finished requests", description: "By the reason for their end: stop is an answer that ended by itself, length one that was cut at its limit, abort one whose client left.", unit: units.perSecond, min: 0, stacked: true, queries: [{ expr: `sum by (service, finished_reason) (rate(vllm:request_success_total{${ofService}}[${window}]))`, legend: "{{service}} {{finished_reason}}" }], width }),
+    graph({ title: "Finished requests", description: "By the reason for their end: stop is an answer that ended by itself, length one that was cut at its limit, abort one whose client left.", unit: units.perSecond, min: 0, stacked: true, queries: [{ expr: `sum by (service, finished_reason) (rate(vllm:request_success_total{${ofService}}[${window}]))`, legend: "{{service}} {{finished_reason}}" }], width: 8 }),
   ];
 }
 
@@ -88,13 +88,13 @@ function triton(): PanelBuilder[] {
     graph({ title: "Requests", description: "Requests that were answered and that failed, by model.", unit: units.perSecond, min: 0, alert: "RequestsFailing", queries: [
       { expr: rate("nv_inference_request_success"), legend: `${name} answered` },
       { expr: rate("nv_inference_request_failure"), legend: `${name} failed` },
-    ], width: 8 }),
-    graph({ title: "Pending", description: "Requests that wait for a place in a batch.", unit: units.count, min: 0, alert: "RequestQueueLong", queries: [{ expr: `sum by (service, model) (nv_inference_pending_request_count{${ofService}})`, legend: name }], width: 8 }),
+    ], width }),
+    graph({ title: "Pending", description: "Requests that wait for a place in a batch.", unit: units.count, min: 0, alert: "RequestQueueLong", queries: [{ expr: `sum by (service, model) (nv_inference_pending_request_count{${ofService}})`, legend: name }], width }),
     graph({ title: "Time of a request", description: "Mean of five minutes, and the part of it spent waiting; Triton counts sums, so there are no percentiles.", unit: units.seconds, min: 0, queries: [
       { expr: `${rate("nv_inference_request_duration_us")} / ${rate("nv_inference_request_success")} / 1e6`, legend: `${name} whole` },
       { expr: `${rate("nv_inference_queue_duration_us")} / ${rate("nv_inference_request_success")} / 1e6`, legend: `${name} waiting` },
-    ], width: 8 }),
-    graph({ title: "Mean batch", description: "Inferences over executions: 1 means that requests are never put together.", unit: units.count, min: 0, decimals: 1, queries: [{ expr: `${rate("nv_inference_count")} / ${rate("nv_inference_exec_count")}`, legend: name }], width: 8 }),
+    ], width }),
+    graph({ title: "Mean batch", description: "Inferences over executions: 1 means that requests are never put together.", unit: units.count, min: 0, decimals: 1, queries: [{ expr: `${rate("nv_inference_count")} / ${rate("nv_inference_exec_count")}`, legend: name }], width }),
   ];
 }
 

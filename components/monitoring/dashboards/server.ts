@@ -14,7 +14,7 @@ export function serverBoard(_: BoardInput, facts: Facts): DashboardModel {
     uid: boardUids.server,
     title: "Server",
     description: "Processors, memory, network, drives and temperatures of servers.",
-    variables: [serverVariable(facts.servers)],
+    variables: [serverVariable("rackwright:server:info", facts.servers)],
     rows: [
       { title: "Now", panels: now(facts) },
       { title: "Processors and memory", panels: processors() },
@@ -88,8 +88,8 @@ function drives(): PanelBuilder[] {
     graph({ title: "Reads", description: "By drive and array.", unit: units.bytesPerSecond, min: 0, queries: [{ expr: rate("node_disk_read_bytes_total"), legend: "{{server}} {{device}}" }], width }),
     graph({ title: "Writes", description: "By drive and array.", unit: units.bytesPerSecond, min: 0, queries: [{ expr: rate("node_disk_written_bytes_total"), legend: "{{server}} {{device}}" }], width }),
     graph({ title: "Drives at work", description: "Share of time in which a drive had something to do. NVMe drives do many things at once: 100 % is not their limit.", unit: units.ratio, min: 0, max: 1, queries: [{ expr: rate("node_disk_io_time_seconds_total"), legend: "{{server}} {{device}}" }], width }),
-    graph({ title: "Temperatures", description: "The hottest sensor of each chip.", unit: units.celsius, min: 0, queries: [{ expr: `max by (server, chip) (node_hwmon_temp_celsius{${onServer}})`, legend: "{{server}} {{chip}}" }], width }),
-    graph({ title: "Share of the critical temperature", description: "Temperature over what the chip itself calls critical, for sensors that have such a figure: at 100 % the hardware slows down or switches off.", unit: units.ratio, min: 0, alert: "HostTemperatureHigh", queries: [{ expr: `max by (server, chip) (node_hwmon_temp_celsius{${onServer}} / (node_hwmon_temp_crit_celsius{${onServer}} > 0))`, legend: "{{server}} {{chip}}" }], width }),
+    graph({ title: "Temperatures", description: "The hottest sensor of each chip.", unit: units.celsius, min: 0, queries: [{ expr: `max by (server, chip) (node_hwmon_temp_celsius{${onServer}})`, legend: "{{server}} {{chip}}" }], width: 12 }),
+    graph({ title: "Share of the critical temperature", description: "Temperature over what the chip itself calls critical, for sensors that have such a figure: at 100 % the hardware slows down or switches off.", unit: units.ratio, min: 0, alert: "HostTemperatureHigh", queries: [{ expr: `max by (server, chip) (node_hwmon_temp_celsius{${onServer}} / (node_hwmon_temp_crit_celsius{${onServer}} > 0))`, legend: "{{server}} {{chip}}" }], width: 12 }),
   ];
 }
 

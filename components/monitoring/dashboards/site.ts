@@ -40,7 +40,8 @@ function tiles({ workloads }: BoardInput, facts: Facts): PanelBuilder[] {
     ...(hasTokens(facts) ? [{ title: "Tokens", description: "Tokens generated a second, of all services whose engine counts them (vLLM, SGLang).", unit: units.tokensPerSecond, min: 0, query: { expr: "sum(rackwright:tokens:rate5m)", legend: "tokens" } } satisfies TileSpec] : []),
     { title: "Draw of servers", description: "All servers together, without cooling. Where a server has no power meter, of its GPUs, CPUs and memory alone.", unit: units.watts, min: 0, query: { expr: "rackwright:site_power:watts", legend: "servers" } },
   ];
-  return specs.map((spec) => tile({ ...spec, width: Math.floor(24 / specs.length) }));
+  const [narrow, wider] = [Math.floor(24 / specs.length), 24 % specs.length];
+  return specs.map((spec, index) => tile({ ...spec, width: index < specs.length - wider ? narrow : narrow + 1 }));
 }
 
 function alerts(hasServices: boolean): PanelBuilder {
@@ -93,7 +94,7 @@ function services(facts: Facts): PanelBuilder {
   if (cache !== "") columns.push({ header: "KV cache", expr: cache, unit: units.ratio, decimals: 0 });
   if (hasTokens(facts)) columns.push({ header: "Tokens", expr: "sum by (service) (rackwright:tokens:rate5m)", unit: units.tokensPerSecond, decimals: 0 });
   columns.push({ header: "Longest load", expr: "max by (service) (rackwright:model_load:seconds)", unit: units.seconds, decimals: 0 });
-  if (facts.hasGpus) columns.push({ header: "Draw of GPUs", expr: "sum by (service) (rackwright:service_power:watts)", unit: units.watts, decimals: 0 });
+  if (facts.hasGpus) columns.push({ header: "Draw of GPUs", expr: "sum by (service) (rackwright:service_power:watts and on (service) rackwright:pods_planned:count)", unit: units.watts, decimals: 0 });
   if (facts.hasGpus && hasTokens(facts)) columns.push({ header: "Energy of 1,000 tokens", expr: "sum by (service) (rackwright:service_energy:joules_per_kilotoken)", unit: units.joules, decimals: 0 });
   return table({
     title: "Services",

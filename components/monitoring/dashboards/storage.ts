@@ -8,12 +8,12 @@ const width = 8;
 const legend = "{{server}} {{mountpoint}}";
 
 /** The tiers of each server: space, arrays, drives, and how old backups are. */
-export function storageBoard(_: BoardInput, facts: Facts): DashboardModel {
+export function storageBoard({ environment }: BoardInput, facts: Facts): DashboardModel {
   return layOut({
     uid: boardUids.storage,
     title: "Storage tiers",
     description: "Hot, warm and cold: space, arrays and drives. What is on the hot tier has its source elsewhere; warm and cold hold what nothing else has.",
-    variables: [serverVariable(facts.servers)],
+    variables: [serverVariable("rackwright_tier_mounted", Object.keys(environment.servers).filter((name) => Object.keys(environment.servers[name]?.tiers ?? {}).length > 0))],
     rows: [
       { title: "Space", panels: space(facts) },
       { title: "Arrays", panels: facts.hasArrays ? arrays() : [] },
