@@ -15,12 +15,24 @@ function ringSteps(servers: number): number[] {
   return [...steps].sort((a, b) => a - b);
 }
 
+/** Servers in the order of their names, and those with RDMA among them. Each server's plan asks for them. */
+const rings = new WeakMap<Environment["servers"], { all: string[]; rdma: string[] }>();
+
+function ringsOf(servers: Environment["servers"]): { all: string[]; rdma: string[] } {
+  const known = rings.get(servers);
+  if (known !== undefined) return known;
+  const all = Object.keys(servers).sort();
+  const made = { all, rdma: all.filter((name) => Object.values(servers[name]?.nics ?? {}).some(({ rdma }) => rdma !== "none")) };
+  rings.set(servers, made);
+  return made;
+}
+
 /**
  * The servers to which one measures its network latency: all others, or on sites of more than 32 servers about twice the
  * binary logarithm of their number, for pairs grow with the square (200 servers would be 39,800).
  */
 export function latencyPeers({ servers }: Environment, server: string): Peer[] {
-  const names = Object.keys(servers).sort();
+  const names = ringsOf(servers).all;
   const own = names.indexOf(server);
   const steps = names.length <= allPairsUpTo ? names.map((_, index) => index).slice(1) : ringSteps(names.length);
   return steps.flatMap((step) => {
@@ -45,12 +57,13 @@ export function rdmaNics(server: Server): string[] {
 
 /** Servers with RDMA to which one with RDMA measures its latency: neighbours around a ring, near ones first, at doubling distances. */
 export function rdmaPeers({ servers }: Environment, server: string): RdmaPeer[] {
-  const ring = Object.entries(servers).filter(([, spec]) => rdmaNics(spec).length > 0).sort(([a], [b]) => (a < b ? -1 : 1));
-  const own = ring.findIndex(([name]) => name === server);
+  const ring = ringsOf(servers).rdma;
+  const own = ring.indexOf(server);
   if (own < 0) return [];
   const nearest = ringSteps(ring.length).sort((a, b) => Math.min(a, ring.length - a) - Math.min(b, ring.length - b));
   return nearest.slice(0, mostRdmaPeers).flatMap((step) => {
-    const peer = ring[(own + step) % ring.length];
-    return peer === undefined ? [] : [{ name: peer[0], address: peer[1].address, nics: rdmaNics(peer[1]).length }];
+    const name = ring[(own + step) % ring.length] ?? "";
+    const spec = servers[name];
+    return spec === undefined ? [] : [{ name, address: spec.address, nics: rdmaNics(spec).length }];
   });
 }

@@ -15,6 +15,14 @@ function rank({ roles, tiers }: Server): number {
 /** The server that keeps the measurements: the one that the environment names, else the best of those with a warm or cold tier. */
 export function monitoringServer({ monitoring, servers }: Environment): string | undefined {
   if (monitoring.server !== undefined) return monitoring.server;
+  if (!chosen.has(servers)) chosen.set(servers, bestOf(servers));
+  return chosen.get(servers);
+}
+
+/** Each server's plan asks, and the answer takes a look at all. */
+const chosen = new WeakMap<Environment["servers"], string | undefined>();
+
+function bestOf(servers: Environment["servers"]): string | undefined {
   const able = Object.entries(servers).filter(([, { tiers }]) => tiers.warm !== undefined || tiers.cold !== undefined);
   // By name where they are alike, so that reordering the file moves nothing.
   return able.sort(([first, a], [second, b]) => rank(a) - rank(b) || (first < second ? -1 : 1))[0]?.[0];

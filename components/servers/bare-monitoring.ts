@@ -185,16 +185,25 @@ function grafana(environment: Environment, mount: string, address: string): Part
   ];
 }
 
+/** With its servers by name: what is written into files does not change when the environment's file is reordered. */
+function inOrder(environment: Environment): Environment {
+  return { ...environment, servers: Object.fromEntries(Object.entries(environment.servers).sort(([a], [b]) => (a < b ? -1 : 1))) };
+}
+
+/** What the server that keeps the measurements has beyond the others. */
+function keepersParts(environment: Environment, mount: string, address: string): Part[] {
+  return [prometheus(environment, mount), alertmanager(environment, mount), ...blackboxExporter(environment), ...grafana(environment, mount, address)];
+}
+
 /** What monitoring takes on a host of a site without a cluster; undefined where a cluster runs it. */
 export function planBareMonitoring(environment: Environment, name: string, server: Server): BareMonitoring | undefined {
   if (environment.cluster.distribution !== "none") return undefined;
   const place = measurementsOf(environment);
-  const keeps = place?.server === name ? place.tier.mount : undefined;
   const parts: Part[] = [
     nodeExporter(),
     ...dcgmExporter(server),
     ...smokepingProber(environment, name),
-    ...(keeps === undefined ? [] : [prometheus(environment, keeps), alertmanager(environment, keeps), ...blackboxExporter(environment), ...grafana(environment, keeps, server.address)]),
+    ...(place?.server === name ? keepersParts(inOrder(environment), place.tier.mount, server.address) : []),
   ];
   const grafanaSource = parts.find((part) => part.grafanaSource !== undefined)?.grafanaSource;
   return {

@@ -225,7 +225,7 @@ function powerCapAlert(environment: Environment): Alert[] {
       summary: `The power cap of ${place} is {{ $value }} W off the environment's`,
       meaning: "The server draws more than its supplies, its rack or the room were planned for, or its GPUs are slower than planned.",
       reason: "A cap does not outlive a reboot by itself. One watt is rounding; a quarter of an hour leaves out a reboot. General knowledge.",
-      steps: ["On the server, set it again: `nvidia-smi -pl <watts>`, with the environment's `gpus.powerLimitWatts`.", "`nvidia-smi -q -d POWER` shows the cap and its bounds; a card may not allow the one that is wanted."],
+      steps: ["On the server: `systemctl status rackwright-power-limit` sets it at each boot, `nvidia-smi -q -d POWER` shows the cap and its bounds.", "`./rackwright drift <environment>` shows what differs, `./rackwright up <environment>` sets it again."],
     },
   ];
 }

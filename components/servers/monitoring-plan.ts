@@ -48,10 +48,8 @@ function watchedCheckpoints(environment: Environment, server: string, { gpus, np
 }
 
 /** What one server measures of itself; undefined where the environment wants no monitoring. Pure. */
-export function planHostMonitoring(given: Environment, name: string, server: Server): HostMonitoringPlan | undefined {
-  if (!given.monitoring.enabled) return undefined;
-  // What is written into files is in the order of names: reordering the environment's file changes nothing.
-  const environment = { ...given, servers: Object.fromEntries(Object.entries(given.servers).sort(([a], [b]) => (a < b ? -1 : 1))) };
+export function planHostMonitoring(environment: Environment, name: string, server: Server): HostMonitoringPlan | undefined {
+  if (!environment.monitoring.enabled) return undefined;
   const peers = rdmaPeers(environment, name);
   const bare = planBareMonitoring(environment, name, server);
   return {
