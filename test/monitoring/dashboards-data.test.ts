@@ -48,7 +48,7 @@ const prometheusOf = (name: string): Prometheus => {
 beforeAll(async () => {
   for (const { name, environment, workloads } of sites) {
     const rules = prometheusRules(ruleGroups(environment, workloads));
-    running.set(name, await startPrometheus(historyOf(environment, workloads, Math.floor(Date.now() / 1000), minutes), rules));
+    running.set(name, await startPrometheus(historyOf(environment, workloads, Math.floor(Date.now() / 1000), minutes), rules, full ? { recordedSeconds: 60 * minutes } : {}));
   }
   await pause(1000 * evaluations);
 }, 180_000);
@@ -72,7 +72,7 @@ describe.each(sites)("the boards of $name, asked of a running Prometheus", ({ na
     for (const board of boards(environment, workloads)) {
       const data = await boardData(board, prometheusOf(name).url, span);
       expect(data.panels.filter(({ panel, courses }) => panel.targets.length > 0 && courses.length === 0).map(({ panel }) => panel.title).filter((title) => !silentWhenWell.has(title)), board.title).toEqual([]);
-      const html = boardPage(data, span, name);
+      const html = boardPage(data, span, `${name}.`);
       for (const { panel } of data.panels) expect(html).toContain(escaped(panel.title));
       pages.set(join(name, board.file.replace(".json", "")), html);
     }

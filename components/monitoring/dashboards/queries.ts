@@ -6,7 +6,7 @@ export const longWindow = "1h";
 export const onServer = `server=~"$server"`;
 export const ofService = `service=~"$service"`;
 
-/** One label set of the GPU: what `dcgm-exporter` and our recorded series agree in. */
+/** Joins series of the same GPU. */
 export const sameGpu = "on (server, gpu, UUID)";
 
 /** What an operator wants counted, with 0 where nothing is wrong: a count over no series is no series. */
@@ -19,7 +19,7 @@ export function quantile(share: number, histogram: string, selector: string, by:
   return `histogram_quantile(${share}, sum by (${["le", ...by].join(", ")}) (rate(${histogram}_bucket{${selector}}[${window}])))`;
 }
 
-/** Shares of `first` and of whatever else there is, for boards of services with different engines. */
+/** One column for services of different engines: each has its own metric of the same thing. */
 export function firstOf(...exprs: readonly string[]): string {
   return exprs.join(" or ");
 }
