@@ -106,7 +106,7 @@ function promtool(args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     // Verdicts and failures go to different streams: in one they keep their order.
     execFile("sh", ["-c", 'exec promtool "$@" 2>&1', "promtool", ...args], { maxBuffer: 1 << 28 }, (error, stdout) => {
-      if (error !== null && (typeof error.code !== "number" || error.code > 1)) reject(error);
+      if (error !== null && (typeof error.code !== "number" || error.code > 1)) reject(new Error("promtool could not be run; scripts/test-tools.sh names its package", { cause: error }));
       else resolve(stdout);
     });
   });
