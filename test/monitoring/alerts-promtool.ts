@@ -112,8 +112,18 @@ function promtool(args: readonly string[]): Promise<string> {
   });
 }
 
+/**
+ * Cases are counted in steps, and a range of Prometheus 2 holds its first sample, that of Prometheus 3 does not: where an
+ * expression looks back, alerts of the two are one step apart.
+ */
+async function needPrometheus2(): Promise<void> {
+  const version = await promtool(["--version"]);
+  if (!/promtool, version 2\./.test(version)) throw new Error(`these tests need promtool of Prometheus 2, as Debian's package prometheus has it; on the PATH is: ${version.split("\n")[0] ?? ""}`);
+}
+
 /** Runs test files, many in one process and two processes at a time. */
 export async function runTests(files: readonly string[], batch = 24): Promise<Map<string, Verdict>> {
+  await needPrometheus2();
   const verdicts = new Map<string, Verdict>();
   const batches = Array.from({ length: Math.ceil(files.length / batch) }, (_, index) => files.slice(index * batch, (index + 1) * batch));
   const worker = async (): Promise<void> => {
