@@ -7,6 +7,8 @@ for pair in shellcheck:shellcheck sshd:openssh-server ssh-keygen:openssh-client 
 done
 # Go builds the control plane. Any version will do: an old one fetches a newer one, which is a module like any other.
 if ! PATH=$PATH:/usr/local/go/bin:/usr/lib/go/bin command -v go >/dev/null 2>&1; then missing="$missing golang-go"; fi
+# A real PyTorch takes 640 MB: for the long forms of tests alone.
+if [ "${RACKWRIGHT_FULL:-}" = 1 ] && [ ! -e /usr/bin/torchrun ]; then missing="$missing python3-torch"; fi
 if [ -n "$missing" ]; then
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "== installing for the tests:$missing"

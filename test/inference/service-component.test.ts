@@ -37,6 +37,8 @@ describe("an inference service in the program", () => {
     expect(urns.filter((urn) => urn.includes(parent)).sort()).toEqual([
       `${parent}::assistant`,
       `${parent}$kubernetes:core/v1:ServiceAccount::serviceaccount-inference-assistant`,
+      `${parent}$kubernetes:core/v1:ConfigMap::configmap-inference-assistant-gpu-0001`,
+      `${parent}$kubernetes:core/v1:ConfigMap::configmap-inference-assistant-gpu-0002-standby`,
       `${parent}$kubernetes:apps/v1:Deployment::deployment-inference-assistant-gpu-0001`,
       `${parent}$kubernetes:apps/v1:Deployment::deployment-inference-assistant-gpu-0002-standby`,
       `${parent}$kubernetes:core/v1:Service::service-inference-assistant`,
