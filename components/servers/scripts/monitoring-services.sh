@@ -144,7 +144,7 @@ diagnose_services() {
 }
 
 apply_services() {
-  local number service
+  local number actions=() reload=no
   RESTART_ALL=no
   # The programs run as users of their own and read what is below.
   umask 022
@@ -156,22 +156,23 @@ apply_services() {
   for ((number = 0; number <= ${#SERVICES[@]}; number++)); do
     CHANGE=''
     each_file_of "$number" ensure_service_file
-    ((number > 0)) || continue
-    service=${SERVICES[number - 1]}
+    [[ $CHANGE != restart ]] || reload=yes
     [[ $RESTART_ALL == no ]] || CHANGE=restart
-    start_service "$service"
+    actions+=("$CHANGE")
   done
+  [[ $reload == no ]] || run systemctl daemon-reload
+  for number in "${!SERVICES[@]}"; do start_service "${SERVICES[number]}" "${actions[number + 1]}"; done
 }
 
+# start_service NAME ACTION: enabled, and running with its present files; ACTION is restart, reload-or-restart or nothing.
 start_service() {
-  local service=$1
-  [[ $CHANGE != restart ]] || run systemctl daemon-reload
+  local service=$1 action=$2
   systemctl is-enabled --quiet "$service" 2>/dev/null || {
     run systemctl enable "$service"
     changed "enabled $service"
   }
-  if [[ -n $CHANGE ]] || ! systemctl is-active --quiet "$service" 2>/dev/null; then
-    run systemctl "${CHANGE:-restart}" "$service" || fail "$service does not start: see \`journalctl -u $service\`"
+  if [[ -n $action ]] || ! systemctl is-active --quiet "$service" 2>/dev/null; then
+    run systemctl "${action:-restart}" "$service" || fail "$service does not start: see \`journalctl -u $service\`"
     changed "started $service with its present settings"
   fi
 }
