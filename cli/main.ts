@@ -83,9 +83,11 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .argument("<environment>")
     .option("--hosts", "only the host side: drives, arrays, packages, drivers. Minutes")
     .option("--cluster", "only the cluster side: objects, admission, placement. Under a minute")
+    .option("--alerts", "only the monitoring: break things, and see whether the alerts arrive. Three to four minutes; as root")
+    .option("--pace <n>", "with --alerts: divide every duration of the rules by it; 1 is real time (default: 60)")
     .option("--kubeconfig <file>", "let this cluster judge the objects, by dry runs: nothing is created there")
     .option("--json", "one JSON document on stdout")
-    .addHelpText("after", "\nExamples:\n  rackwright rehearse dev-test\n  rackwright rehearse dev-test --cluster\n")
+    .addHelpText("after", "\nExamples:\n  rackwright rehearse dev-test\n  rackwright rehearse dev-test --cluster\n  sudo rackwright rehearse sme-production --alerts\n")
     .action(run(() => (load("./commands/rehearse") as typeof import("./commands/rehearse")).rehearse));
 
   main

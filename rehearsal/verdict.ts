@@ -20,6 +20,8 @@ export interface Verdict {
   /** Checks that were not made because an earlier one failed. */
   notMade: readonly string[];
   standIns: readonly StandIn[];
+  /** What was measured, a line each. */
+  notes?: readonly string[];
   seconds: number;
 }
 
@@ -75,6 +77,7 @@ export class Checks {
 /** One verdict of several rehearsals of the same environment. Good where all are. */
 export function joinVerdicts(verdicts: readonly Verdict[]): Verdict {
   const standIns = verdicts.flatMap((verdict) => verdict.standIns);
+  const notes = verdicts.flatMap((verdict) => verdict.notes ?? []);
   return {
     environment: verdicts[0]?.environment ?? "",
     ok: verdicts.length > 0 && verdicts.every(({ ok }) => ok),
@@ -83,6 +86,7 @@ export function joinVerdicts(verdicts: readonly Verdict[]): Verdict {
     checks: verdicts.flatMap(({ checks }) => checks),
     notMade: verdicts.flatMap(({ notMade }) => notMade),
     standIns: standIns.filter(({ what, standsInFor }, index) => standIns.findIndex((other) => other.what === what && other.standsInFor === standsInFor) === index),
+    ...(notes.length === 0 ? {} : { notes }),
     seconds: verdicts.reduce((sum, { seconds }) => sum + seconds, 0),
   };
 }

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import * as path from "node:path";
 import { rehearseCluster } from "../../rehearsal/cluster";
 import { rehearseOnExistingCluster } from "../../rehearsal/existing-cluster";
+import { rehearseAlerts } from "../../rehearsal/monitoring/alerts";
 import { rehearseHosts } from "../../rehearsal/hosts";
 import { RehearsalError } from "../../rehearsal/process";
 import { joinVerdicts, type Verdict } from "../../rehearsal/verdict";
@@ -14,7 +15,7 @@ import { renderVerdict } from "../render/verdict";
 import type { Terminal } from "../terminal";
 
 /** `rackwright rehearse`: 0 the verdict is good, 1 it is not, 2 bad input, 3 what it needs could not be had. */
-export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; cluster?: boolean; kubeconfig?: string; json?: boolean }): Promise<ExitCode> {
+export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; cluster?: boolean; alerts?: boolean; pace?: string; kubeconfig?: string; json?: boolean }): Promise<ExitCode> {
   const loaded = loadEnvironment(name);
   const { environment } = loaded;
   const hasCluster = environment.cluster.distribution !== "none";
@@ -23,7 +24,9 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
     if (!hasCluster || (options.hosts === true && options.cluster !== true)) throw new CliError("--kubeconfig is for rehearsals of the cluster: leave it out, or say --cluster.", exitCodes.badInput);
     if (!existsSync(options.kubeconfig)) throw new CliError(`--kubeconfig: there is no file ${options.kubeconfig}.`, exitCodes.badInput);
   }
-  const chosen = options.hosts === true || options.cluster === true;
+  if (options.pace !== undefined && options.alerts !== true) throw new CliError("--pace is for rehearsals of alerts: leave it out, or say --alerts.", exitCodes.badInput);
+  const pace = paceOf(options.pace);
+  const chosen = options.hosts === true || options.cluster === true || options.alerts === true;
   const hosts = options.hosts === true || !chosen;
   const cluster = options.cluster === true || (!chosen && hasCluster);
 
@@ -44,6 +47,7 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
         const objects = () => plannedObjects(loaded, path.join(stateDir, "preview.json"), signal);
         verdicts.push(await rehearseOnExistingCluster(environment, { ...common, kubeconfigFile: options.kubeconfig, objects }));
       } else if (cluster) verdicts.push(await rehearseCluster(environment, { ...common, engine: (plane) => clusterEngine(loaded, plane, path.join(stateDir, "cluster.json"), { signal, cancelSignal }) }));
+      if (options.alerts === true) verdicts.push(await rehearseAlerts(environment, { ...common, pace, engine: (plane, changed) => clusterEngine({ ...loaded, environment: changed }, plane, path.join(stateDir, "alerts.json"), { signal, cancelSignal }) }));
       if (hosts) verdicts.push(await rehearseHosts(environment, { ...common, engine: (rack) => Promise.resolve(hostEngine(loaded, rack, path.join(stateDir, "hosts.json"), terminal.progress)) }));
       return joinVerdicts(verdicts);
     });
@@ -55,4 +59,13 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
   } finally {
     rmSync(stateDir, { recursive: true, force: true });
   }
+}
+
+/** Fifteen minutes become fifteen seconds. */
+const defaultPace = 60;
+
+function paceOf(text: string | undefined): number {
+  const pace = text === undefined ? defaultPace : Number(text);
+  if (!Number.isFinite(pace) || pace < 1 || pace > 120) throw new CliError(`--pace ${text ?? ""} is not allowed: a number from 1 (real time) to 120.`, exitCodes.badInput);
+  return pace;
 }

@@ -6,7 +6,7 @@ import type { WorkloadPlan } from "../../components/inference";
 import { latencyPeers } from "../../components/monitoring/peers";
 import { rdmaServers } from "../../components/monitoring/recordings";
 import { planTiers } from "../../components/servers/tiers-plan";
-import { counter, type AllocatorState, type ClusterState, type EngineState, type GpuPart, type GpuState, type PodState, type ServerState, type SiteState } from "./state";
+import { counter, turned, type AllocatorState, type ClusterState, type EngineState, type GpuPart, type GpuState, type PodState, type ServerState, type SiteState } from "./state";
 
 const gibibyte = 2 ** 30;
 const day = 86_400;
@@ -143,11 +143,29 @@ export function healthySite(environment: Environment, workloads: WorkloadPlan, c
       pod.allocator = allocatorState(now);
     }
     giveDevices(servers[pod.server], pod);
+    // A standby holds its GPUs, loaded, and answers nobody.
+    if (pod.labels["rackwright.dev/role"] === "standby") makeIdle(servers, pod, now);
   }
+  const [first] = Object.values(servers);
+  first?.backups.push({ what: "checkpoints", at: now - 3600, verifiedAt: now - day });
   // What the GPUs of a busy server draw goes through its power supplies too.
   for (const server of Object.values(servers)) server.watts = 400 + server.gpus.reduce((sum, { watts }) => sum + watts, 0);
   const total = Object.values(servers).reduce((sum, { watts = 0 }) => sum + watts, 0);
   return { servers, ...(cluster === undefined ? {} : { cluster }), meterWatts: total * 1.2 };
+}
+
+/** A pod that holds its GPUs and has no work. */
+export function makeIdle(servers: SiteState["servers"], pod: PodState, now: number): void {
+  if (pod.engine !== undefined) {
+    Object.assign(pod.engine, { running: 0, waiting: 0, cacheUsed: 0 } satisfies Partial<EngineState>);
+    for (const each of ["answered", "promptTokens", "generatedTokens"] as const) pod.engine[each] = turned(pod.engine[each], 0, now);
+  }
+  for (const part of partsOf(servers, pod)) part.active = activity.idle;
+}
+
+/** GPUs, or parts of them, that a pod holds. */
+export function partsOf(servers: SiteState["servers"], { namespace, name, server }: PodState): GpuPart[] {
+  return (servers[server]?.gpus ?? []).flatMap(({ parts }) => parts.filter(({ holder }) => holder?.namespace === namespace && holder.pod === name));
 }
 
 /** As the kubelet hands devices to a pod: the next ones that are free. */

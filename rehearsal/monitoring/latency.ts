@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import type { Environment } from "../../components/environment/schema";
@@ -62,14 +62,21 @@ export async function makeLatencyNetwork(environment: Environment, { source, des
   const netem = await tryRun("tc", ["-n", to, "qdisc", "add", "dev", "eth0", "root", "netem", "delay", "0ms"]);
   if (netem.code === 0) {
     await ip(rest, "link", "set", "to-dest", "master", "bridge");
-    const setDelay = async (milliseconds: number): Promise<void> => void (await run("tc", ["-n", to, "qdisc", "replace", "dev", "eth0", "root", "netem", "delay", `${milliseconds}ms`]));
+    const setDelay = async (milliseconds: number): Promise<void> => {
+      await run("tc", ["-n", to, "qdisc", "replace", "dev", "eth0", "root", "netem", "delay", `${milliseconds}ms`]);
+    };
     return { ...common, kind: "netem", setDelay, stop: () => Promise.resolve() };
   }
   await ip(rest, "link", "add", "line-in", "type", "veth", "peer", "name", "line-out");
   for (const device of ["line-in", "line-out"]) await ip(rest, "link", "set", device, "up");
   await ip(rest, "link", "set", "line-in", "master", "bridge");
   const file = join(folder, "delay-milliseconds");
-  writeFileSync(file, "0\n");
+  // Never half of a number: what is being written has another name.
+  const write = (milliseconds: number): void => {
+    writeFileSync(`${file}.new`, `${milliseconds}\n`);
+    renameSync(`${file}.new`, file);
+  };
+  write(0);
   const line = new Part("delay-line", "ip", ["netns", "exec", rest, "python3", join(__dirname, "delay-line.py"), "line-out", "to-dest", file], folder);
   return {
     ...common,
@@ -77,7 +84,7 @@ export async function makeLatencyNetwork(environment: Environment, { source, des
     setDelay: (milliseconds) => {
       if (line.ended) return Promise.reject(new RehearsalError(`The delay line ended:\n${line.lastLines()}`));
       // Half of it in each direction.
-      writeFileSync(file, `${milliseconds / 2}\n`);
+      write(milliseconds / 2);
       return Promise.resolve();
     },
     stop: () => line.kill(),

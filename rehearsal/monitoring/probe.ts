@@ -52,6 +52,9 @@ async function makeCertificate({ hostname, certificate, key }: Listener, days: n
 
 const usualDays = 365;
 
+/** Of the scrape's timeout, what the exporter leaves for its answer: its own half a second is all of a scrape's at a pace. */
+const answerSeconds = 0.05;
+
 export async function startProbe(targets: readonly ProbeTarget[], configuration: string, namespaces: Namespaces, folder: string): Promise<Probe> {
   const listeners = listenersOf(targets, folder);
   const names = listeners.filter(({ hostname }) => isIP(hostname) === 0);
@@ -61,7 +64,7 @@ export async function startProbe(targets: readonly ProbeTarget[], configuration:
   const file = join(folder, "blackbox.yml");
   writeFileSync(file, configuration);
   const socket = join(folder, "blackbox.sock");
-  const blackbox = new Part("blackbox-exporter", "ip", ["netns", "exec", namespace, "prometheus-blackbox-exporter", `--config.file=${file}`, `--web.listen-address=127.0.0.1:${ports.blackbox}`], folder);
+  const blackbox = new Part("blackbox-exporter", "ip", ["netns", "exec", namespace, "prometheus-blackbox-exporter", `--config.file=${file}`, `--timeout-offset=${answerSeconds}`, `--web.listen-address=127.0.0.1:${ports.blackbox}`], folder);
   const helper = startHelper("probe-helper", namespace, { forward: [{ port: ports.blackbox, socket }], tls: listeners }, folder);
   return {
     socket,
