@@ -52,6 +52,7 @@ export function clusterSamples({ nodes, pods, deployments, jobs, claims }: Clust
     ...jobs.flatMap(({ namespace, name, labels, active, failed }) => {
       const { label_rackwright_dev_service, label_rackwright_dev_server } = shown(labels);
       return [
+        ...(failed > 0 ? [sample("kube_job_failed", { namespace, job_name: name, condition: "true" }, 1)] : []),
         sample("kube_job_status_active", { namespace, job_name: name }, active),
         sample("kube_job_status_failed", { namespace, job_name: name, reason: failed > 0 ? "BackoffLimitExceeded" : undefined }, failed),
         sample("kube_job_labels", { namespace, job_name: name, label_rackwright_dev_service, label_rackwright_dev_server }, 1),
