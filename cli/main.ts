@@ -60,6 +60,21 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .action(run(() => (load("./commands/size") as typeof import("./commands/size")).size));
 
   main
+    .command("cost")
+    .description("say what an environment costs to own over five years, and from which utilisation on that is less than renting")
+    .argument("<environment>")
+    .option("--years <number>", "from 1 to 15. Default: 5")
+    .option("--utilization <percent>", "share of all hours in which the GPUs work, 1 to 100. Default: 50")
+    .option("--currency-per-usd <rate>", "the site's currency for one US dollar. Default: site.currencyPerUsd")
+    .option("--people <usd>", "people a year in US dollars, 8000 or 8000-15000. Default: 20000-50000 for each eight servers begun")
+    .option("--cloud-price <usd>", "one GPU for an hour elsewhere in US dollars, 1.20 or 1.20-1.90, beside the three tiers")
+    .option("--colocation", "a rented room in place of the site's own power and cooling")
+    .option("--plot <file>", "write the curve as an SVG image")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExamples:\n  rackwright cost sme-production\n  rackwright cost sme-production --utilization 30 --people 8000-15000\n  rackwright cost large-cluster --plot cost.svg\n  rackwright cost edge --json | jq .own.total\n")
+    .action(run(() => (load("./commands/cost") as typeof import("./commands/cost")).cost));
+
+  main
     .command("up")
     .description("make an environment so: check the hosts, show the plan, ask, then do it")
     .argument("<environment>")

@@ -99,6 +99,7 @@ const site = z
     name,
     description: z.string().max(500).optional(),
     currency: z.string().regex(/^[A-Z]{3}$/, "must be an ISO 4217 code such as CNY, EUR or USD").default("USD"),
+    currencyPerUsd: positive.optional().describe("Units of the site's currency for one US dollar, for `rackwright cost`: the catalog's prices are in US dollars. Absent: costs are given in US dollars, without the site's own amounts."),
     budget: moneyRange.optional().describe("What the hardware may cost (guide 2.1)."),
     dataClass: z.enum(["general", "finance", "medical"]).default("general").describe("Finance and medical turn on the rules for regulated data (guide 1)."),
     internetAccess: z.boolean().default(false).describe("Whether hosts and services may reach the internet. Off: everything comes from the mirror and nothing leaves the site."),

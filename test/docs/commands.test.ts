@@ -35,7 +35,7 @@ function examples(file: string): Example[] {
 const all = [path.join(root, "README.md"), path.join(root, "CONTRIBUTING.md"), ...markdownFiles(path.join(root, "docs"))].flatMap(examples);
 const ours = all.filter(({ command }) => /^(\.\/)?rackwright /.test(command));
 /** Their output depends on nothing but the project, so the page must show exactly it. */
-const reproducible = ours.filter(({ command, output }) => output !== undefined && /^\.\/rackwright (plan|size)\b/.test(command));
+const reproducible = ours.filter(({ command, output }) => output !== undefined && /^\.\/rackwright (plan|size|cost)\b/.test(command));
 
 let project: ProjectCopy;
 beforeAll(() => {

@@ -245,6 +245,11 @@ describe("the room", () => {
     expect(problem((input) => (input.site.budget = { min: 2, max: 1 }))).toMatchObject({ path: "site.budget.max", message: "is below min, 2" });
     expect(accepted((input) => (input.site.budget = { min: 2, max: 2 }))).toEqual([]);
   });
+
+  it("refuses an exchange rate where there is nothing to convert", () => {
+    expect(problem((input) => Object.assign(input.site, { currency: "USD", currencyPerUsd: 7 }))).toMatchObject({ path: "site.currencyPerUsd", message: "must be absent or 1, for the site's currency is the US dollar" });
+    expect(accepted((input) => Object.assign(input.site, { currency: "CNY", currencyPerUsd: 7 }))).toEqual([]);
+  });
 });
 
 describe("what runs on the servers", () => {

@@ -50,6 +50,10 @@ function* addressFindings({ servers, recovery }: Checkable, defaultPort: number)
 export function* roomFindings(environment: Checkable, defaultPort: number): Generator<Finding> {
   yield* rackFindings(environment);
   yield* addressFindings(environment, defaultPort);
+  const rate = environment.site?.currencyPerUsd;
+  if (environment.site?.currency === "USD" && rate !== undefined && rate !== 1) {
+    yield { keys: ["site", "currencyPerUsd"], message: "must be absent or 1, for the site's currency is the US dollar", value: rate, fix: "State the site's currency in site.currency, or take the rate away." };
+  }
   const budget = environment.site?.budget;
   if (budget?.max !== undefined && budget.max < budget.min) {
     yield { keys: ["site", "budget", "max"], message: `is below min, ${budget.min}`, value: budget.max };
