@@ -1,5 +1,6 @@
 import type { Environment } from "../environment/schema";
 import type { Alert } from "../monitoring/alert";
+import { probeTargets } from "../monitoring/prometheus-config";
 import { anyOf } from "../monitoring/promql";
 
 const day = 86_400;
@@ -82,7 +83,11 @@ const alerts: readonly Alert[] = [
   },
 ];
 
-/** What can go wrong with the cluster; nothing where there is none. */
-export function clusterAlerts({ cluster }: Environment): Alert[] {
-  return cluster.distribution === "none" ? [] : [...alerts];
+/** What is looked at from outside, on a site without a cluster as well: the object store's certificate. */
+const probed: ReadonlySet<string> = new Set(["CertificateExpiring", "CertificateExpiringNow", "ProbeFailing"]);
+
+/** What can go wrong with the cluster, and with what clients reach by a name. */
+export function clusterAlerts(environment: Environment): Alert[] {
+  if (environment.cluster.distribution !== "none") return [...alerts];
+  return probeTargets(environment).length === 0 ? [] : alerts.filter(({ name }) => probed.has(name));
 }

@@ -2,8 +2,9 @@ import type { Environment } from "../../components/environment/schema";
 import type { WorkloadPlan } from "../../components/inference";
 import { probeTargets } from "../../components/monitoring/prometheus-config";
 import { must, type Checks } from "../verdict";
-import { failedMember, fragmentation, hotServer, lowUtilization, manyFaults, quietChanges, type Fault } from "./faults";
-import { pacedQuery, parseDuration } from "./pace";
+import { failedMember, fragmentation, hotServer, lostNode, lowUtilization, quietChanges, type Fault } from "./faults";
+import { manyFaults } from "./many-faults";
+import { longestMilliseconds, pacedQuery, parseDuration } from "./pace";
 import { Panels } from "./panels";
 import { everything, watchdog, type AlertRule, type Scenario } from "./scenario";
 
@@ -42,6 +43,8 @@ export class AlertChecks {
     else await this.fault(member);
     await this.hot(notMade);
     await this.checks.make("a server that is down: told once, its other alerts are held back", () => this.serverDown());
+    const lost = lostNode(this.scenario.state.now);
+    if (lost !== undefined) await this.fault(lost);
     await this.certificate(notMade);
     await this.many();
     await this.checks.make("the site's receivers are told what their severity says", () => this.receivers());
@@ -56,8 +59,11 @@ export class AlertChecks {
       const kind = where.endsWith(".expr") ? "ranges in expressions" : (where.split(".").at(-1) ?? where);
       kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
     }
-    const told = pace.factor === 1 ? "Real time: no duration was changed." : `Pace ${pace.factor}: these durations were divided by it: ${[...kinds].map(([kind, count]) => `${kind} (${count})`).join(", ")}; besides, Prometheus' lookback and resend delay. Scrapes come every ${pace.scrapeMilliseconds} ms.`;
-    return ["From the fault to the webhook:", ...this.delays, told];
+    const cut = divided.filter(({ to }) => parseDuration(to) === longestMilliseconds).length;
+    const told = pace.factor === 1 ? "Real time: no duration was changed." : `Pace ${pace.factor}: these durations were divided by it: ${[...kinds].map(([kind, count]) => `${kind} (${count})`).join(", ")}; besides, Prometheus' lookback and resend delay. ${cut === 0 ? "" : `${cut} that would be longer were cut to ${longestMilliseconds / 1000} s. `}Scrapes come every ${pace.scrapeMilliseconds} ms.`;
+    const broken = new Set(this.delays.map((line) => line.split(" ")[0]));
+    const others = [...this.site.rules.keys()].filter((name) => name !== watchdog && !broken.has(name) && !this.scenario.webhook.fired(everything, 0).includes(name));
+    return ["From the fault to the webhook:", ...this.delays, told, ...(others.length === 0 ? [] : [`Alerts that nothing was broken for: ${others.join(", ")}.`])];
   }
 
   private async fault(fault: Fault, also: Parameters<Scenario["alone"]>[1] = {}): Promise<void> {
@@ -222,10 +228,14 @@ export class AlertChecks {
   /** Faults that touch nothing of each other, at once: every one is told, and nothing else. */
   private async many(): Promise<void> {
     const { scenario } = this;
-    const faults = manyFaults(scenario.state.now, new Set(this.site.rules.keys()));
+    const { probe } = scenario.stand;
+    const target = probeTargets(this.site.environment).at(-1)?.target;
+    const unreachable: Fault[] = probe === undefined || target === undefined ? [] : [{ title: `nobody answers at ${target}`, alert: "ProbeFailing", labels: { target }, inject: () => undefined }];
+    const faults = [...manyFaults(scenario.state.now, new Set(this.site.rules.keys())), ...unreachable];
     await this.checks.make(`${faults.length} other faults at once`, () => scenario.calm().then(() => "the site is healthy before"));
     const since = Date.now();
     for (const { inject } of faults) scenario.change(inject);
+    if (target !== undefined) await probe?.setAnswering(target, false);
     const told: Fault[] = [];
     for (const fault of faults) {
       await this.checks.make(fault.title, async () => {
@@ -246,9 +256,12 @@ export class AlertChecks {
     });
     const tookBack = Date.now();
     scenario.restore();
+    if (target !== undefined) await probe?.setAnswering(target, true);
     await this.checks.make("all of them are told to be over", async () => {
-      const overs = await Promise.all(told.map((fault) => scenario.resolved(fault, tookBack)));
-      return `after ${Math.min(...overs).toFixed(1)} to ${Math.max(...overs).toFixed(1)} s`;
+      // What happened once, such as a new media error, is over by itself.
+      const overs = await Promise.all(told.map((fault) => scenario.resolved(fault, since)));
+      const longest = Math.max(...overs) - (tookBack - since) / 1000;
+      return `the last ${longest.toFixed(1)} s after they were taken back`;
     });
   }
 

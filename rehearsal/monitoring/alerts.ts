@@ -106,7 +106,8 @@ export function withWebhooks(environment: Environment, webhook: Pick<Webhook, "u
   return { ...environment, monitoring: { ...monitoring, receivers } };
 }
 
-function rulesIn(text: string): Map<string, AlertRule> {
+/** Alerts in a file of rules, by name. */
+export function rulesIn(text: string): Map<string, AlertRule> {
   const { groups } = parse(text) as { groups: { rules: (AlertRule | { record: string })[] }[] };
   return new Map(groups.flatMap(({ rules }) => rules.flatMap((rule) => ("alert" in rule ? [[rule.alert, rule] as const] : []))));
 }

@@ -14,6 +14,7 @@ function vllm(engine: EngineState, now: number): Sample[] {
     sample("vllm:prompt_tokens_total", labels, valueAt(engine.promptTokens, now)),
     sample("vllm:generation_tokens_total", labels, valueAt(engine.generatedTokens, now)),
     sample("vllm:request_success_total", { ...labels, finished_reason: "stop" }, answered),
+    sample("vllm:request_success_total", { ...labels, finished_reason: "error" }, valueAt(engine.failed, now)),
     ...histogram("vllm:time_to_first_token_seconds", labels, answered, engine.firstTokenSeconds),
     ...histogram("vllm:inter_token_latency_seconds", labels, valueAt(engine.generatedTokens, now), engine.betweenTokensSeconds),
     ...histogram("vllm:e2e_request_latency_seconds", labels, answered, engine.answerSeconds),

@@ -148,6 +148,8 @@ export function healthySite(environment: Environment, workloads: WorkloadPlan, c
   }
   const [first] = Object.values(servers);
   first?.backups.push({ what: "checkpoints", at: now - 3600, verifiedAt: now - day });
+  // Programs that nothing knows of are at work on a site without a cluster.
+  if (cluster === undefined) for (const { gpus } of Object.values(servers)) for (const gpu of gpus) for (const each of gpu.parts) putToWork(gpu, each);
   // What the GPUs of a busy server draw goes through its power supplies too.
   for (const server of Object.values(servers)) server.watts = 400 + server.gpus.reduce((sum, { watts }) => sum + watts, 0);
   const total = Object.values(servers).reduce((sum, { watts = 0 }) => sum + watts, 0);
@@ -168,6 +170,11 @@ export function partsOf(servers: SiteState["servers"], { namespace, name, server
   return (servers[server]?.gpus ?? []).flatMap(({ parts }) => parts.filter(({ holder }) => holder?.namespace === namespace && holder.pod === name));
 }
 
+function putToWork(gpu: GpuState, each: GpuPart): void {
+  Object.assign(each, { active: activity.loaded, usedMiB: Math.round(each.totalMiB * 0.9) } satisfies Partial<GpuPart>);
+  Object.assign(gpu, { celsius: 62, memoryCelsius: 70, watts: gpu.limitWatts * 0.7 } satisfies Partial<GpuState>);
+}
+
 /** As the kubelet hands devices to a pod: the next ones that are free. */
 function giveDevices(server: ServerState | undefined, { namespace, name, containers, phase }: PodState): void {
   if (server === undefined || phase !== "Running") return;
@@ -176,8 +183,8 @@ function giveDevices(server: ServerState | undefined, { namespace, name, contain
       const fits = ({ instance }: GpuPart): boolean => (resource === gpuResource ? instance === undefined : instance !== undefined && resource.startsWith("nvidia.com/mig-"));
       const free = server.gpus.flatMap((gpu) => gpu.parts.filter((each) => each.holder === undefined && fits(each)).map((each) => ({ gpu, each })));
       for (const { gpu, each } of free.slice(0, resource.startsWith("nvidia.com/") ? count : 0)) {
-        Object.assign(each, { holder: { namespace, pod: name, container }, active: activity.loaded, usedMiB: Math.round(each.totalMiB * 0.9) } satisfies Partial<GpuPart>);
-        Object.assign(gpu, { celsius: 62, memoryCelsius: 70, watts: gpu.limitWatts * 0.7 } satisfies Partial<GpuState>);
+        each.holder = { namespace, pod: name, container };
+        putToWork(gpu, each);
       }
     }
   }

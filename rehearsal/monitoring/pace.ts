@@ -3,6 +3,9 @@ export const shortestIntervalMilliseconds = 500;
 /** `rate` needs two samples in its range; four leave room for a scrape that comes late or not at all. */
 export const scrapesInRange = 4;
 
+/** What a rehearsal waits for at most, once its pace is above 1: an alert that waits a day would else take minutes. */
+export const longestMilliseconds = 20_000;
+
 /** One duration that was divided: where it stands, what it was, what it became. */
 export interface Divided {
   where: string;
@@ -40,9 +43,14 @@ export function paceOf(factor: number, scrapeInterval: string): Pace {
   return { factor, scrapeMilliseconds: factor === 1 ? parseDuration(scrapeInterval) : Math.max(parseDuration(scrapeInterval) / factor, shortestIntervalMilliseconds) };
 }
 
-/** A time to wait at the pace, such as an alert's `for`. */
+/** A time at the pace, however long. */
 export function paced(duration: string, { factor }: Pace): string {
   return factor === 1 ? duration : formatDuration(parseDuration(duration) / factor);
+}
+
+/** An alert's `for` at the pace. */
+export function pacedWait(duration: string, { factor }: Pace): string {
+  return factor === 1 ? duration : formatDuration(Math.min(parseDuration(duration) / factor, longestMilliseconds));
 }
 
 /** A turn that comes again and again. */
@@ -54,7 +62,7 @@ function pacedInterval(duration: string, { factor }: Pace): string {
 function pacedRange(duration: string, { factor, scrapeMilliseconds }: Pace): string {
   if (factor === 1) return duration;
   const original = parseDuration(duration);
-  return formatDuration(Math.max(original / factor, Math.min(original, scrapesInRange * scrapeMilliseconds)));
+  return formatDuration(Math.max(Math.min(original / factor, longestMilliseconds), Math.min(original, scrapesInRange * scrapeMilliseconds)));
 }
 
 // Strings and comments come first, so that nothing in them is taken for a range.
@@ -77,7 +85,8 @@ export function pacedQuery(query: string, pace: Pace, onDivided: (from: string, 
 }
 
 const intervals: ReadonlySet<string> = new Set(["scrape_interval", "evaluation_interval", "interval"]);
-const waits: ReadonlySet<string> = new Set(["for", "keep_firing_for", "group_wait", "group_interval", "repeat_interval", "resolve_timeout"]);
+const waits: ReadonlySet<string> = new Set(["for", "keep_firing_for"]);
+const times: ReadonlySet<string> = new Set(["group_wait", "group_interval", "repeat_interval", "resolve_timeout"]);
 
 /**
  * The configuration of Prometheus or Alertmanager, or a file of rules, at a pace. Its scrapes may take a whole interval,
@@ -93,7 +102,7 @@ export function pacedConfig<T>(config: T, pace: Pace): { config: T; divided: Div
     if (typeof value === "object" && value !== null) return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, walk(each, where === "" ? name : `${where}.${name}`, name, value as Record<string, unknown>)]));
     if (typeof value !== "string" || pace.factor === 1) return value;
     if (key === "expr") return pacedQuery(value, pace, (from, to) => divided.push({ where, from, to }));
-    const to = intervals.has(key) ? pacedInterval(value, pace) : waits.has(key) ? paced(value, pace) : key === "scrape_timeout" ? pacedTimeout(value, parent, pace) : value;
+    const to = intervals.has(key) ? pacedInterval(value, pace) : waits.has(key) ? pacedWait(value, pace) : times.has(key) ? paced(value, pace) : key === "scrape_timeout" ? pacedTimeout(value, parent, pace) : value;
     if (to !== value) divided.push({ where, from: value, to });
     return to;
   };

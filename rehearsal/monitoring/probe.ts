@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { join } from "node:path";
 import type { ProbeTarget } from "../../components/monitoring/prometheus-config";
 import { Part } from "../control-plane/part";
-import { run } from "../process";
+import { run, tryRun } from "../process";
 import type { HelperTask } from "./namespace-helper";
 import { hostAddress, type Namespaces } from "./namespaces";
 
@@ -24,6 +24,8 @@ export interface Probe {
   socket: string;
   /** Gives the TLS server of a target a certificate that ends after so many days. */
   setCertificate: (target: string, days: number) => Promise<void>;
+  /** Takes the address of a target away, or gives it back. */
+  setAnswering: (target: string, answers: boolean) => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -66,13 +68,20 @@ export async function startProbe(targets: readonly ProbeTarget[], configuration:
   const socket = join(folder, "blackbox.sock");
   const blackbox = new Part("blackbox-exporter", "ip", ["netns", "exec", namespace, "prometheus-blackbox-exporter", `--config.file=${file}`, `--timeout-offset=${answerSeconds}`, `--web.listen-address=127.0.0.1:${ports.blackbox}`], folder);
   const helper = startHelper("probe-helper", namespace, { forward: [{ port: ports.blackbox, socket }], tls: listeners }, folder);
+  const listenerOf = (target: string): Listener => {
+    const listener = listeners.find((each) => each.target === target);
+    if (listener === undefined) throw new Error(`nothing is probed at ${target}`);
+    return listener;
+  };
   return {
     socket,
     setCertificate: async (target, days) => {
-      const listener = listeners.find((each) => each.target === target);
-      if (listener === undefined) throw new Error(`nothing is probed at ${target}`);
-      await makeCertificate(listener, days);
+      await makeCertificate(listenerOf(target), days);
       helper.signal("SIGHUP");
+    },
+    setAnswering: async (target, answers) => {
+      // Twice the same is no fault: what is taken back may have been so before.
+      await tryRun("ip", ["-n", namespace, "addr", answers ? "replace" : "del", ...hostAddress(listenerOf(target).address), "dev", "lo"]);
     },
     stop: async () => {
       await Promise.all([helper.kill(), blackbox.kill()]);

@@ -1,7 +1,7 @@
 import { pause } from "../process";
 import { must } from "../verdict";
 import type { Fault } from "./faults";
-import { parseDuration } from "./pace";
+import { pacedWait, parseDuration } from "./pace";
 import type { Stand } from "./stand";
 import type { SiteState } from "./state";
 import type { Notification, NotifiedAlert, Webhook } from "./webhook";
@@ -26,7 +26,7 @@ const slackMilliseconds = 30_000;
 const longestWindow = "15m";
 const groupInterval = "5m";
 const lookEveryMilliseconds = 200;
-const calmMilliseconds = 2000;
+const calmMilliseconds = 1200;
 
 /** What a fault did. */
 export interface Told {
@@ -54,7 +54,7 @@ export class Scenario {
 
   /** `for` of an alert, in milliseconds at the pace. */
   private waits(alert: string): number {
-    return parseDuration(this.rules.get(alert)?.for ?? "0") / this.stand.pace.factor;
+    return parseDuration(pacedWait(this.rules.get(alert)?.for ?? "0s", this.stand.pace));
   }
 
   private paced(duration: string): number {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatDuration, paced, pacedConfig, pacedPings, pacedQuery, paceOf, parseDuration, scrapesInRange, shortestIntervalMilliseconds } from "../../rehearsal/monitoring/pace";
+import { formatDuration, longestMilliseconds, paced, pacedConfig, pacedPings, pacedQuery, paceOf, parseDuration, scrapesInRange, shortestIntervalMilliseconds } from "../../rehearsal/monitoring/pace";
 
 const sixty = paceOf(60, "15s");
 
@@ -22,8 +22,8 @@ describe("a query at a pace", () => {
   it.each([
     ["rate(a[15m])", "rate(a[15s])"],
     ["avg_over_time(a:b:rate5m[10m]) offset 1h > 15", "avg_over_time(a:b:rate5m[10s]) offset 60s > 15"],
-    ["max_over_time(rate(a[5m])[1h:5m])", "max_over_time(rate(a[5s])[60s:5s])"],
-    ["max_over_time(a[1h:])", "max_over_time(a[60s:])"],
+    ["max_over_time(rate(a[5m])[1h:5m])", "max_over_time(rate(a[5s])[20s:5s])"],
+    ["max_over_time(a[1h:])", "max_over_time(a[20s:])"],
     ["a offset -5m", "a offset -5s"],
     ['a{b="[5m] offset 5m", c=\'[1h]\'}', 'a{b="[5m] offset 5m", c=\'[1h]\'}'],
     ['label_replace(a, "x", "\\"[5m]", "y", "(.+)")', 'label_replace(a, "x", "\\"[5m]", "y", "(.+)")'],
@@ -87,6 +87,12 @@ describe("a configuration at a pace", () => {
 
   it("is the same data in real time", () => {
     expect(pacedConfig(rules, paceOf(1, "15s"))).toEqual({ config: rules, divided: [] });
+  });
+
+  it("waits no longer than 20 s for an alert that waits a day", () => {
+    const { config } = pacedConfig({ rules: [{ alert: "Slow", expr: "delta(a[1d]) > 0", for: "1d" }] }, sixty);
+    expect(longestMilliseconds).toBe(20_000);
+    expect(config).toEqual({ rules: [{ alert: "Slow", expr: "delta(a[20s]) > 0", for: "20s" }] });
   });
 
   it("scrapes no more often than programs can, and lets a scrape take its whole turn", () => {

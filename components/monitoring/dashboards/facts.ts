@@ -18,6 +18,8 @@ export interface Facts {
   /** Two servers or more have a card for RDMA, so that there is a way to measure. */
   hasRdma: boolean;
   hasCluster: boolean;
+  /** k3s keeps certificates of its own on every host. */
+  hasHostCertificates: boolean;
   tiers: TierPlan[];
   hasArrays: boolean;
   engines: Set<EngineId>;
@@ -47,6 +49,7 @@ export function factsOf({ environment, workloads }: BoardInput): Facts {
     hasEcc: cards.some((card) => card?.ecc === true),
     hasRdma: rdmaServers(environment.servers).length > 1,
     hasCluster: environment.cluster.distribution !== "none",
+    hasHostCertificates: environment.cluster.distribution === "k3s",
     tiers,
     hasArrays: tiers.some(({ level }) => level !== "single"),
     engines: new Set(services.map(({ engine }) => engine)),

@@ -93,9 +93,9 @@ function drives(): PanelBuilder[] {
   ];
 }
 
-function ages({ hasGpus, watchedBy }: Facts): PanelBuilder[] {
+function ages({ hasGpus, hasHostCertificates, watchedBy }: Facts): PanelBuilder[] {
   return [
-    table({ title: "Certificates", description: "Certificates on the host, and how long they are still valid.", ...watchedBy("CertificateExpiring"), keys: { server: "Server", path: "File" }, columns: [{ header: "Valid for", expr: `min by (server, path) (rackwright_certificate_expiry_timestamp_seconds{${onServer}} - time())`, unit: units.seconds }], width: 8 }),
+    ...(hasHostCertificates ? [table({ title: "Certificates", description: "Certificates on the host, and how long they are still valid.", ...watchedBy("CertificateExpiring"), keys: { server: "Server", path: "File" }, columns: [{ header: "Valid for", expr: `min by (server, path) (rackwright_certificate_expiry_timestamp_seconds{${onServer}} - time())`, unit: units.seconds }], width: 8 })] : []),
     ...(hasGpus ? [table({ title: "Drivers", description: "The installed NVIDIA driver and its branch.", alert: "DriverBranchEndOfLife", keys: { server: "Server", version: "Driver", branch: "Branch" }, columns: [{ header: "Installed", expr: `max by (server, version, branch) (rackwright_driver_info{${onServer}})`, unit: units.count }], width: 8 })] : []),
     table({ title: "Scripts on the host", description: "When each script last left its measurements: what stands still has stopped.", alert: "HostMetricsStale", keys: { server: "Server", file: "File" }, columns: [{ header: "Age", expr: `max by (server, file) (time() - node_textfile_mtime_seconds{${onServer}})`, unit: units.seconds }], width: 8 }),
   ];
