@@ -1,4 +1,4 @@
-import { rules } from "../policies/all";
+import { allRules } from "../policies/site-rules";
 import { planServer } from "../components/servers/plan";
 import type { ServerPlan } from "../components/servers/plan";
 import type { Environment } from "../components/environment";
@@ -89,7 +89,7 @@ export async function planEnvironment(loaded: LoadedEnvironment, options: PlanOp
     ...(monitoring === undefined ? {} : { monitoring }),
     changes: result.changes,
     resources: plannedSteps(events),
-    rules: rules.length,
+    rules: allRules().length,
     checks: toChecks(result.violations),
     diagnostics: result.diagnostics,
     durationSeconds: result.durationSeconds,

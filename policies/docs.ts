@@ -6,7 +6,9 @@ import type { Rule, Setting } from "./rule";
 const headings: Record<keyof typeof areas, string> = {
   hardware: "Hardware",
   storage: "Storage",
+  inference: "Inference",
   operations: "Operations",
+  recovery: "Recovery",
   security: "Security",
 };
 
@@ -53,6 +55,14 @@ export function rulesPage(): string {
     "```",
     "pulumi preview --policy-pack policies --policy-pack-config rules.json",
     "```",
+    "",
+    "A site's own rules are files under [policies/site/](../policies/site/README.md), which are loaded with the pack.",
+    "",
+    "Rules report and do not mend (no remediation in Pulumi's sense): most read a component's description of itself, from which nothing is made, so that a changed description would silence the rule and change no server; and for objects that are made, the right digest, key or Secret is not known to the rule.",
+    "",
+    "What the environments that come with the project earn, all advisory: `dev-test` gpu-with-ecc (GeForce cards, guide 2.1), `large-cluster` liquid-cooling-pue (1.3 where the guide has 1.1).",
+    "",
+    "What no rule can say: when a cold start was last rehearsed, whether an image is the one that its digest in the registry says, whether drives are encrypted and whether an image is past its end of life, for an environment states none of these.",
     "",
     "Sources: \"guide\" is [the deployment guide](guide.md), \"facts\" are [the figures checked for it](facts.md).",
     "",

@@ -1,8 +1,8 @@
 import { PolicyPack } from "@pulumi/policy";
-import { rules } from "./all";
+import { allRules } from "./site-rules";
 
 new PolicyPack("rackwright", {
   displayName: "Rackwright",
   description: "What a GPU cluster in your own room needs to work.",
-  policies: [...rules],
+  policies: allRules(),
 });

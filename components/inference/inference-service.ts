@@ -1,10 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import { nodeCapacity } from "../cluster/capacity";
 import type { Cluster } from "../cluster/cluster";
 import type { KubernetesObject } from "../cluster/object";
 import { registerObject } from "../cluster/register";
-import type { Environment } from "../environment/schema";
+import type { Environment, InferenceServiceSpec as StatedService } from "../environment/schema";
 import type { ModelStore } from "./model-store";
-import type { ServicePlan } from "./plan-types";
+import type { MemoryBudget, ServicePlan, Workload } from "./plan-types";
 import { planInferenceService } from "./service-plan";
 
 export interface InferenceServiceArgs {
@@ -18,7 +19,7 @@ export interface InferenceServiceArgs {
 export class InferenceService extends pulumi.ComponentResource {
   constructor(name: string, args: InferenceServiceArgs, options?: pulumi.ComponentResourceOptions) {
     const { environment, service, cluster, modelStore } = args;
-    const spec = summary(service);
+    const spec = summary(environment, service);
     super("rackwright:inference:InferenceService", name, spec, options);
     const objects = planInferenceService(environment, service);
     const register = (object: KubernetesObject, dependsOn: pulumi.Resource[]): pulumi.Resource => registerObject(object, { parent: this, provider: cluster.provider, dependsOn });
@@ -39,14 +40,45 @@ function runsPods({ kind }: KubernetesObject): boolean {
 }
 
 /** What policies and reports read: plain, and without secrets. */
-function summary({ name, spec, engine, engineReason, workloads }: ServicePlan): Record<string, unknown> {
+export interface InferenceServiceSpec {
+  name: string;
+  /** As the environment states it. */
+  service: StatedService;
+  model: { name: string; parametersBillion: number; attentionHeads: number; keyValueHeads: number; /** One latent head, which is not divided. */ latentCache: boolean };
+  engine: string;
+  engineReason: string;
+  workloads: {
+    name: string;
+    role: Workload["role"];
+    replicas: number;
+    servers: string[];
+    accelerator: string;
+    devicesPerPod: number;
+    tensorParallel: number;
+    pipelineParallel: number;
+    /** GPUs of its first server that NVLink joins; 1 where it joins none. */
+    nvlinkDomain: number;
+    memory: MemoryBudget;
+  }[];
+}
+
+function summary(environment: Environment, { name, spec, model, engine, engineReason, workloads }: ServicePlan): InferenceServiceSpec & Record<string, unknown> {
+  const { parametersBillion, attentionHeads, keyValueHeads, attention } = model;
   return {
     name,
     service: spec,
+    model: { name: model.name, parametersBillion, attentionHeads, keyValueHeads, latentCache: attention.kind === "latent" },
     engine,
     engineReason,
-    workloads: workloads.map(({ name: workload, role, replicas, servers, accelerator, devicesPerPod, sizing }) => ({
-      name: workload, role, replicas, servers, accelerator, devicesPerPod, tensorParallel: sizing.tensorParallel, pipelineParallel: sizing.pipelineParallel,
-    })),
+    workloads: workloads.map((workload) => {
+      const { role, replicas, servers, accelerator, devicesPerPod, sizing } = workload;
+      const { tensorParallel, pipelineParallel, memory } = sizing;
+      return { name: workload.name, role, replicas, servers, accelerator, devicesPerPod, tensorParallel, pipelineParallel, nvlinkDomain: nvlinkDomain(environment, workload), memory };
+    }),
   };
+}
+
+function nvlinkDomain(environment: Environment, { servers: [first = ""], resource }: Workload): number {
+  const server = environment.servers[first];
+  return server === undefined ? 1 : (nodeCapacity(server, environment).devices.find((device) => device.resource === resource)?.nvlinkDomain ?? 1);
 }

@@ -28,8 +28,8 @@ export class Site extends pulumi.ComponentResource {
   private readonly args: SiteArgs;
 
   constructor(name: string, args: SiteArgs, options?: pulumi.ComponentResourceOptions) {
-    const { site, ssh, software, cluster, servers, training, monitoring } = args.environment;
-    const spec = { name, site, ssh, software, cluster, servers, training, monitoring };
+    const { site, ssh, software, cluster, servers, services, training, monitoring, recovery } = args.environment;
+    const spec = { name, site, ssh, software, cluster, servers, services, training, monitoring, recovery };
     super("rackwright:site:Site", name, spec, options);
     this.args = args;
     this.registerOutputs(spec);

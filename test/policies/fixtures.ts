@@ -1,7 +1,7 @@
 import { environmentSchema, type Environment, type TierName } from "../../components/environment/schema";
 import { planSoftware } from "../../components/servers/software-plan";
 import { planTiers } from "../../components/servers/tiers-plan";
-import { GPU_DRIVER, REMOTE_COMMANDS, SERVER, SITE, STORAGE_TIER, type GpuDriverSpec, type RemoteCommandSpec, type ServerSpec, type SiteSpec, type StorageTierSpec } from "../../policies/specs";
+import { GPU_DRIVER, INFERENCE_SERVICE, POD_OWNERS, REMOTE_COMMANDS, SERVER, SITE, STORAGE_TIER, type GpuDriverSpec, type InferenceServiceSpec, type PodOwnerSpec, type RemoteCommandSpec, type ServerSpec, type SiteSpec, type StorageTierSpec } from "../../policies/specs";
 
 /** A well-formed ed25519 host key; another number gives another key. */
 export function hostKey(number: number): string {
@@ -31,7 +31,10 @@ const server = (number: number) => ({
     cold: { level: "single" as const, drives: [`ata-hdd_${number}a`] },
   },
   maxPowerWatts: 2000,
+  price: 80000,
 });
+
+const controller = { address: "10.0.0.3", hostKey: hostKey(3), roles: ["control-plane" as const], cpu: { model: "xeon-silver-4310" }, memoryGiB: 64, pcieGeneration: 4 as const, price: 4000 };
 
 /** An environment that no rule objects to, built so that every rule has something to look at. */
 export function environment(): Environment {
@@ -40,22 +43,28 @@ export function environment(): Environment {
       name: "happy",
       dataClass: "medical",
       internetAccess: false,
-      mirror: { apt: "http://mirror.site/apt", images: "registry.site:5000" },
+      budget: { min: 100000, max: 200000 },
+      mirror: { apt: "http://mirror.site/apt", images: "registry.site:5000", files: "http://mirror.site/files" },
       objectStore: { endpoint: "https://store.site", bucket: "history" },
       power: { pue: 1.4, limitWatts: 6000 },
       racks: { r1: { powerLimitWatts: 4000 } },
     },
     ssh: { user: "ops", bastion: { address: "10.0.0.250", user: "ops", hostKey: hostKey(250) } },
     software: { cudaToolkit: "12.8" },
-    servers: { "gpu-01": server(1), "gpu-02": server(2) },
-    cluster: { distribution: "k3s", controlPlane: ["gpu-01"], gpuStack: "gpu-operator" },
-    training: { finetune: { servers: ["gpu-01", "gpu-02"], command: ["python3", "train.py"] } },
+    servers: { "gpu-01": server(1), "gpu-02": server(2), "ctrl-01": controller },
+    cluster: { distribution: "k3s", controlPlane: ["gpu-01", "gpu-02", "ctrl-01"], gpuStack: "gpu-operator", apiAddress: "10.0.0.251" },
+    services: {
+      assistant: { model: "qwen2.5-72b", engine: "vllm", precision: "int4", contextTokens: 8192, standbyReplicas: 1, gpusPerReplica: 2, hostname: "assistant.site" },
+    },
+    training: { finetune: { servers: ["gpu-01", "gpu-02"], command: ["python3", "train.py"], image: "registry.site:5000/lab/train:7" } },
+    monitoring: { receivers: { operations: { kind: "webhook", url: "https://alerts.site/hook" } } },
+    recovery: { standby: { mode: "keepalived", virtualAddress: "10.0.0.252" }, coldStart: { imagesTier: "cold" } },
   });
 }
 
 export function siteSpec(): SiteSpec {
-  const { site, ssh, software, cluster, servers, training } = environment();
-  return { name: site.name, site, ssh, software, cluster, servers, training };
+  const { site, ...rest } = environment();
+  return { name: site.name, site, ...rest };
 }
 
 function gpu01() {
@@ -85,6 +94,39 @@ export function driverSpec(): GpuDriverSpec {
   return { ...rest, server: "gpu-01", gpus, cudaToolkit: environment().software.cudaToolkit };
 }
 
+/** As the InferenceService component puts it together from the plan; the figures are those of a 72B model in int4 on two A100. */
+export function serviceSpec(): InferenceServiceSpec {
+  const service = environment().services["assistant"];
+  if (!service) throw new Error("The happy environment has lost its service.");
+  const gib = 1024 ** 3;
+  const memory = { usableBytes: 79 * gib, budgetBytes: 72 * gib, weightsBytes: 20 * gib, overheadBytes: 3 * gib, keyValueBytesPerToken: 163840, keyValueBytes: 10 * gib, keyValueTokens: 300000, marginBytes: 39 * gib };
+  const workload = { replicas: 1, accelerator: "a100-80gb-pcie", devicesPerPod: 2, tensorParallel: 2, pipelineParallel: 1, nvlinkDomain: 2, memory };
+  return {
+    name: "assistant",
+    service,
+    model: { name: "Qwen2.5 72B", parametersBillion: 72.7, attentionHeads: 64, keyValueHeads: 8, latentCache: false },
+    engine: "vllm",
+    engineReason: "as stated",
+    workloads: [
+      { name: "assistant-gpu-01", role: "active", servers: ["gpu-01"], ...workload },
+      { name: "assistant-gpu-02-standby", role: "standby", servers: ["gpu-02"], ...structuredClone(workload) },
+    ],
+  };
+}
+
+/** An object that starts pods, in the form that its kind has. */
+export function podOwnerSpec(type: string = POD_OWNERS[0]): PodOwnerSpec {
+  const template = {
+    spec: {
+      initContainers: [{ name: "layout", image: "registry.site:5000/rclone/rclone:1.75.1" }],
+      containers: [{ name: "engine", image: `registry.site:5000/vllm/vllm-openai@sha256:${"0".repeat(64)}`, command: ["vllm"], args: ["--port=8000", "--api-key=$(API_KEY)"], env: [{ name: "HOME", value: "/tmp" }, { name: "API_KEY" }] }],
+    },
+  };
+  if (type.endsWith(":CronJob")) return { spec: { jobTemplate: { spec: { template } } } };
+  if (type.endsWith(":LeaderWorkerSet")) return { spec: { leaderWorkerTemplate: { leaderTemplate: template, workerTemplate: structuredClone(template) } } };
+  return { spec: { template } };
+}
+
 export function commandSpec(): RemoteCommandSpec {
   return { connection: { host: "10.0.0.1", hostKey: hostKey(1), proxy: { host: "10.0.0.250", hostKey: hostKey(250) } } };
 }
@@ -96,6 +138,8 @@ export function happyResources(): { type: string; name: string; spec: object }[]
     { type: SERVER, name: "gpu-01", spec: serverSpec() },
     ...(["hot", "warm", "cold"] as const).map((tier) => ({ type: STORAGE_TIER, name: `gpu-01-${tier}`, spec: tierSpec(tier) })),
     { type: GPU_DRIVER, name: "gpu-01-driver", spec: driverSpec() },
+    { type: INFERENCE_SERVICE, name: "assistant", spec: serviceSpec() },
+    ...POD_OWNERS.map((type) => ({ type, name: "engine", spec: podOwnerSpec(type) })),
     ...REMOTE_COMMANDS.map((type) => ({ type, name: "gpu-01-base", spec: commandSpec() })),
   ];
 }

@@ -11,7 +11,7 @@ describe("the pack", () => {
   it("has every file of an area as one rule of that name", () => {
     for (const [area, members] of Object.entries(areas)) {
       const files = readdirSync(join(root, "policies", area)).map((file) => file.replace(/\.ts$/, ""));
-      const helpers = area === "hardware" ? ["power"] : [];
+      const helpers = { hardware: ["power"], security: ["addresses"] }[area] ?? [];
       expect([...members.map(({ name }) => name), ...helpers].sort()).toEqual(files.sort());
     }
   });

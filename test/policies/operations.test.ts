@@ -191,8 +191,8 @@ describe("air-gapped-mirror", () => {
     expectViolations(analyze(airGappedMirror, without("images")), { at: "site.mirror.images", says: ["k3s", "no image registry"], allowed: "a registry on the site" });
   });
 
-  it("names both where there is no mirror at all", () => {
-    expect(analyze(airGappedMirror, broken(siteSpec(), ({ site }) => delete site.mirror))).toHaveLength(2);
+  it("names all three where there is no mirror at all", () => {
+    expect(analyze(airGappedMirror, broken(siteSpec(), ({ site }) => delete site.mirror))).toHaveLength(3);
   });
 
   it("needs no registry without a cluster, and nothing with internet or without servers", () => {

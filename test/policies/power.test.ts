@@ -72,8 +72,8 @@ describe("site-power", () => {
   const room = (limitWatts: number | undefined, pue = 1.5) => broken(siteSpec(), ({ site }) => Object.assign(site.power, { limitWatts, pue }));
 
   it("refuses a room that is one watt too weak once cooling is counted", () => {
-    expect(analyze(sitePower, room(4917))).toEqual([]);
-    expectViolations(analyze(sitePower, room(4916)), { at: "site.power.limitWatts", says: ["3278 W", "4917 W", "PUE of 1.5"], allowed: "4916 W" });
+    expect(analyze(sitePower, room(5124))).toEqual([]);
+    expectViolations(analyze(sitePower, room(5123)), { at: "site.power.limitWatts", says: ["3416 W", "5124 W", "PUE of 1.5"], allowed: "5123 W" });
   });
 
   it("needs less with better cooling", () => {
@@ -85,7 +85,7 @@ describe("site-power", () => {
   });
 
   it("takes the site's overhead", () => {
-    expect(analyze(sitePower, room(4916), { config: { overheadPercent: 0 } })).toEqual([]);
+    expect(analyze(sitePower, room(5123), { config: { overheadPercent: 0 } })).toEqual([]);
   });
 });
 
