@@ -21,6 +21,8 @@ const quietSlackMilliseconds = 3000;
 /** Everything that a rehearsal of alerts looks at, in its order. */
 export class AlertChecks {
   private readonly delays: string[] = [];
+  /** What this site has nothing for. */
+  private readonly absent: string[] = [];
   private readonly panels: Panels;
 
   constructor(
@@ -31,24 +33,23 @@ export class AlertChecks {
     this.panels = new Panels(site.environment, site.workloads);
   }
 
-  /** @returns what was not looked at, with the reason */
+  /** @returns what was not looked at because the site was not well before */
   async all(): Promise<string[]> {
     const healthy = await this.checks.make("a healthy site: every target answers, and no alert but the watchdog is told", () => this.healthySite());
     if (!healthy) return ["all else, for the site is not healthy before anything is broken"];
-    const notMade: string[] = [];
     await this.checks.make("what is no fault is not told", () => this.quiet());
-    await this.guide(notMade);
+    await this.guide();
     const member = failedMember(this.scenario.state.now);
-    if (member === undefined) notMade.push("a failed member of an array: the site has no array that survives one");
+    if (member === undefined) this.absent.push("a failed member of an array: the site has no array that survives one");
     else await this.fault(member);
-    await this.hot(notMade);
+    await this.hot();
     await this.checks.make("a server that is down: told once, its other alerts are held back", () => this.serverDown());
     const lost = lostNode(this.scenario.state.now);
     if (lost !== undefined) await this.fault(lost);
-    await this.certificate(notMade);
+    await this.certificate();
     await this.many();
     await this.checks.make("the site's receivers are told what their severity says", () => this.receivers());
-    return notMade;
+    return [];
   }
 
   /** Delays of every alert, and what the pace did. For the verdict. */
@@ -63,7 +64,7 @@ export class AlertChecks {
     const told = pace.factor === 1 ? "Real time: no duration was changed." : `Pace ${pace.factor}: these durations were divided by it: ${[...kinds].map(([kind, count]) => `${kind} (${count})`).join(", ")}; besides, Prometheus' lookback and resend delay. ${cut === 0 ? "" : `${cut} that would be longer were cut to ${longestMilliseconds / 1000} s. `}Scrapes come every ${pace.scrapeMilliseconds} ms.`;
     const broken = new Set(this.delays.map((line) => line.split(" ")[0]));
     const others = [...this.site.rules.keys()].filter((name) => name !== watchdog && !broken.has(name) && !this.scenario.webhook.fired(everything, 0).includes(name));
-    return ["From the fault to the webhook:", ...this.delays, told, ...(others.length === 0 ? [] : [`Alerts that nothing was broken for: ${others.join(", ")}.`])];
+    return ["From the fault to the webhook:", ...this.delays, told, ...this.absent.map((what) => `Not shown at this site: ${what}.`), ...(others.length === 0 ? [] : [`Alerts that nothing was broken for: ${others.join(", ")}.`])];
   }
 
   private async fault(fault: Fault, also: Parameters<Scenario["alone"]>[1] = {}): Promise<void> {
@@ -133,16 +134,16 @@ export class AlertChecks {
     return (Math.max(0, ...ranges) + parseDuration("5m") + parseDuration(rule?.for ?? "0")) / this.scenario.stand.pace.factor;
   }
 
-  private async guide(notMade: string[]): Promise<void> {
+  private async guide(): Promise<void> {
     const { now } = this.scenario.state;
     const low = lowUtilization(now);
-    if (low === undefined) notMade.push("low utilisation: no service holds GPUs and says how much work it has");
+    if (low === undefined) this.absent.push("low utilisation: no service holds GPUs and says how much work it has");
     else await this.fault(low);
     const pieces = fragmentation(now, fragmentationPercent.tooMuch);
-    if (pieces === undefined) notMade.push("fragmentation: no service holds GPUs");
+    if (pieces === undefined) this.absent.push("fragmentation: no service holds GPUs");
     else await this.fault(pieces);
     const { latency, noLatency = "" } = this.scenario.stand;
-    if (latency === undefined) notMade.push(`latency: ${noLatency}`);
+    if (latency === undefined) this.absent.push(`latency: ${noLatency}`);
     else {
       const { source, destination } = latency;
       await this.fault(
@@ -152,10 +153,10 @@ export class AlertChecks {
     }
   }
 
-  private async hot(notMade: string[]): Promise<void> {
+  private async hot(): Promise<void> {
     const fault = hotServer(this.scenario.state.now);
     if (fault === undefined) {
-      notMade.push("one notification for all GPUs of a server: no server has more than one");
+      this.absent.push("one notification for all GPUs of a server: no server has more than one");
       return;
     }
     await this.checks.make(`${fault.title}: one notification`, async () => {
@@ -211,11 +212,11 @@ export class AlertChecks {
     }
   }
 
-  private async certificate(notMade: string[]): Promise<void> {
+  private async certificate(): Promise<void> {
     const { probe } = this.scenario.stand;
     const [first] = probeTargets(this.site.environment);
     if (probe === undefined || first === undefined) {
-      notMade.push("a certificate that ends soon: nothing of the site has one");
+      this.absent.push("a certificate that ends soon: nothing of the site has one");
       return;
     }
     const { target } = first;

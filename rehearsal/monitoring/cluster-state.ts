@@ -1,3 +1,4 @@
+import { labels as labelNames, namespaces } from "../../components/cluster/names";
 import { cpuAmount, memoryBytes } from "./quantity";
 import type { ClusterState, ContainerState, PodState } from "./state";
 
@@ -29,11 +30,14 @@ export const emulatedLoadSeconds = 45;
 
 const amounts = (of: Readonly<Record<string, string>> | undefined): Record<string, number> => Object.fromEntries(Object.entries(of ?? {}).map(([resource, text]) => [resource, resource === "cpu" ? cpuAmount(text) : memoryBytes(text)]));
 
+/** KWOK ends a job's pods as soon as they start. Those that train are taken for running: that is what there is to watch. */
+const trains = ({ namespace, labels = {} }: Meta): boolean => namespace === namespaces.training && labels[labelNames.service] !== undefined;
+
 function podState({ metadata, spec, status }: PodObject, now: number): PodState {
   const ready = status?.conditions?.find(({ type }) => type === "Ready");
   const readyAt = ready?.lastTransitionTime === undefined ? now : Date.parse(ready.lastTransitionTime) / 1000;
   const containers = spec.containers.map(({ name, resources }): ContainerState => ({ name, startedAt: readyAt - emulatedLoadSeconds, restarts: 0, requests: amounts(resources?.requests) }));
-  return { namespace: metadata.namespace ?? "", name: metadata.name, uid: metadata.uid, ip: status?.podIP ?? "", server: spec.nodeName ?? "", labels: metadata.labels ?? {}, phase: status?.phase ?? "Pending", ready: ready?.status === "True", readyAt, containers };
+  return { namespace: metadata.namespace ?? "", name: metadata.name, uid: metadata.uid, ip: status?.podIP ?? "", server: spec.nodeName ?? "", labels: metadata.labels ?? {}, phase: trains(metadata) && status?.phase === "Succeeded" ? "Running" : (status?.phase ?? "Pending"), ready: ready?.status === "True" || trains(metadata), readyAt, containers };
 }
 
 /** What kube-state-metrics would say of a cluster's objects. */
@@ -48,7 +52,7 @@ export function clusterState({ nodes, pods, deployments, jobs, claims }: Cluster
     })),
     pods: pods.map((pod) => podState(pod, now)),
     deployments: deployments.map(({ metadata, spec, status }) => ({ ...named(metadata), labels: metadata.labels ?? {}, wanted: spec?.replicas ?? 1, available: status?.availableReplicas ?? 0 })),
-    jobs: jobs.map(({ metadata, status }) => ({ ...named(metadata), labels: metadata.labels ?? {}, active: status?.active ?? 0, failed: status?.failed ?? 0 })),
+    jobs: jobs.map(({ metadata, status }) => ({ ...named(metadata), labels: metadata.labels ?? {}, active: trains(metadata) ? 1 : (status?.active ?? 0), failed: status?.failed ?? 0 })),
     claims: claims.map(({ metadata, status }) => ({ ...named(metadata), phase: status?.phase ?? "Pending" })),
   };
 }

@@ -45,8 +45,7 @@ function* gpuFaults({ name, gpus }: ServerState): Generator<Fault> {
   yield fault("its driver is of a branch that has ended", "DriverBranchEndOfLife", { branch: "535" }, (server) => (server.driver = { version: "535.288.01", branch: "535" }));
 }
 
-/** Of the server whose node_exporter is real. */
-function* hostFaults(server: ServerState): Generator<Fault> {
+function* storageFaults(server: ServerState): Generator<Fault> {
   const fault = onServer(server.name);
   const [tier] = server.tiers.filter((each) => each.tier !== "hot");
   if (tier !== undefined) {
@@ -60,6 +59,11 @@ function* hostFaults(server: ServerState): Generator<Fault> {
   if (worn?.wear !== undefined) yield fault(`the drive ${worn.id} is worn`, "DriveWearHigh", { drive: worn.id }, onDrive(worn.id, (drive) => (drive.wear = 0.95)));
   if (failing !== undefined) yield fault(`the drive ${failing.id} calls itself unhealthy`, "DriveFailing", { drive: failing.id }, onDrive(failing.id, (drive) => (drive.healthy = false)));
   if (unread !== undefined) yield fault(`the drive ${unread.id} has places that cannot be read`, "DriveMediaErrors", { drive: unread.id }, onDrive(unread.id, (drive) => (drive.mediaErrors += 5)));
+}
+
+/** Of the server whose node_exporter is real. */
+function* hostFaults(server: ServerState): Generator<Fault> {
+  const fault = onServer(server.name);
   const [nic] = server.nics;
   if (nic !== undefined) {
     yield fault(`${nic.device} has no link`, "NetworkLinkDown", { device: nic.device }, ({ nics }) => nics.forEach((each) => (each.device === nic.device ? (each.up = false) : undefined)));
@@ -157,7 +161,12 @@ function* clusterFaults(healthy: SiteState): Generator<Fault> {
   const [checkpoint] = Object.values(healthy.servers).flatMap(({ checkpoints }) => checkpoints);
   if (checkpoint !== undefined) {
     const { name } = checkpoint;
-    yield { title: `the last checkpoint of ${name} is a month old`, alert: "CheckpointOverdue", labels: { name }, inject: (state, now) => Object.values(state.servers).forEach(({ checkpoints }) => checkpoints.forEach((each) => (each.name === name ? (each.at = now - 30 * day) : undefined))) };
+    // A job that has just started from an old checkpoint is not overdue.
+    const inject: Fault["inject"] = ({ servers, cluster }, now) => {
+      for (const { checkpoints } of Object.values(servers)) for (const each of checkpoints) if (each.name === name) each.at = now - 30 * day;
+      for (const pod of cluster?.pods ?? []) if (pod.namespace === "training" && serviceOf(pod) === name) for (const each of pod.containers) each.startedAt = now - 31 * day;
+    };
+    yield { title: `the last checkpoint of ${name} is a month old`, alert: "CheckpointOverdue", labels: { name }, inject };
   }
 }
 
@@ -178,9 +187,11 @@ export function manyFaults(healthy: SiteState, watched: ReadonlySet<string>): Fa
   const [first] = servers;
   const last = servers.at(-1);
   const withGpus = servers.findLast(({ gpus }) => gpus.length > 0);
+  const withTiers = servers.find(({ tiers }) => tiers.some(({ tier }) => tier !== "hot"));
   const withRdma = servers.find(({ rdmaPorts }) => rdmaPorts.length > 0);
   const all = [
     ...(withGpus === undefined ? [] : gpuFaults(withGpus)),
+    ...(withTiers === undefined ? [] : storageFaults(withTiers)),
     ...(first === undefined ? [] : hostFaults(first)),
     ...(withRdma === undefined ? [] : rdmaFaults(withRdma)),
     ...(last === undefined || last === first ? [] : otherServerFaults(last)),

@@ -18,6 +18,7 @@ export function alertStandIns(environment: Environment, { realNode, latency }: P
           { what: "network namespaces of this machine", standsInFor: `the network; the prober on ${latency.source} is real, those of other servers are emulated` },
           ...(latency.kind === "netem" ? [] : [{ what: "a program that holds packets back, for this machine's kernel has no netem", standsInFor: "tc netem" }]),
         ]),
+    ...(Object.keys(environment.training).length === 0 ? [] : [{ what: "pods that the cluster ended at once, said to run", standsInFor: "training jobs" }]),
     { what: "webhooks on loopback", standsInFor: "the site's receivers: mail, chat and its own webhooks; no mail was sent" },
     { what: "TLS servers with certificates of their own", standsInFor: "what certificates are looked at on" },
     ...(inCluster ? clusterStandIns(environment) : []),
