@@ -77,12 +77,12 @@ describe("rackwright", () => {
     const text = await project.run(["plan", "dev-test"], { env: { FORCE_COLOR: "1" } });
     expect(text.code).toBe(0);
     expect(text.stdout).not.toContain("\u001b");
-    expect(text.stdout).toMatch(/^dev-test {2}1 server, 2 GPUs: 50 to create\n/);
+    expect(text.stdout).toMatch(/^dev-test {2}1 server, 2 GPUs: 100 to create\n/);
     expect(text.stdout).toMatch(/hot +\/srv\/hot +raid0 of 2 nvme +4 TB +lost with any one drive/);
 
     const json = await project.run(["plan", "dev-test", "--json"]);
     const document = JSON.parse(json.stdout) as { environments: { environment: string; ok: boolean; changes: object; resources: { urn: string }[]; checks: unknown[] }[] };
-    expect(document.environments.map(({ environment, ok, changes }) => ({ environment, ok, changes }))).toEqual([{ environment: "dev-test", ok: true, changes: { create: 50 } }]);
+    expect(document.environments.map(({ environment, ok, changes }) => ({ environment, ok, changes }))).toEqual([{ environment: "dev-test", ok: true, changes: { create: 100 } }]);
     expect(document.environments[0]?.resources.map(({ urn }) => urn)).toContain(
       "urn:pulumi:dev-test::rackwright::rackwright:site:Site$rackwright:servers:Server$rackwright:servers:StorageTier$command:remote:Command::gpu-01-hot",
     );

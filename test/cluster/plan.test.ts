@@ -17,8 +17,9 @@ const find = (environment: Environment, wanted: string, plan = planOf()): Kubern
 const findings = (environment: Environment, plan = planOf()): string[] => planCluster(environment, plan).findings.map(({ keys, message }) => `${pathText(keys)} ${message}`);
 const change = (input: EnvironmentInput, more: Partial<NonNullable<EnvironmentInput["cluster"]>>): void => { input.cluster = { ...input.cluster, ...more }; };
 
-const closedNamespaces = ["inference", "training", "accelerators"].flatMap((name) => [`NetworkPolicy ${name}/default-deny`, `NetworkPolicy ${name}/dns`]);
-const everywhere = ["Namespace inference", "Namespace training", "Namespace accelerators", ...closedNamespaces, "PriorityClass rackwright-interactive", "PriorityClass rackwright-batch"];
+const ownNamespaces = ["inference", "training", "accelerators", "monitoring", "exporters"];
+const closedNamespaces = ownNamespaces.flatMap((name) => [`NetworkPolicy ${name}/default-deny`, `NetworkPolicy ${name}/dns`]);
+const everywhere = [...ownNamespaces.map((name) => `Namespace ${name}`), ...closedNamespaces, "PriorityClass rackwright-interactive", "PriorityClass rackwright-batch"];
 const quotas = ["ResourceQuota inference/accelerators", "ResourceQuota training/accelerators"];
 const devicePlugin = ["ConfigMap accelerators/nvidia-device-plugin", "DaemonSet accelerators/nvidia-device-plugin"];
 

@@ -40,7 +40,7 @@ describe("files put into a system disk", () => {
 });
 
 describe("the stand-in nvidia-smi", () => {
-  function smi(args: string[], gpus = "NVIDIA A40\t45466\t8.6\nNVIDIA A40\t45466\t8.6\n", version = "580.173.02\n"): { status: number | null; stdout: string } {
+  function smi(args: string[], gpus = "NVIDIA A40\t45466\t8.6\t300\nNVIDIA A40\t45466\t8.6\t300\n", version = "580.173.02\n"): { status: number | null; stdout: string } {
     const script = join(folder, "nvidia-smi");
     const at = (path: string): string => join(folder, path.replaceAll("/", "_"));
     writeFileSync(at(gpuFile), gpus);
@@ -74,7 +74,7 @@ describe("the stand-in nvidia-smi", () => {
 
   it("remembers what was set", () => {
     smi(["-i", "1", "-pl", "250"]);
-    expect(smi(["--query-gpu=power.limit", "--format=csv,noheader"]).stdout).toBe("[N/A]\n250.00 W\n");
+    expect(smi(["--query-gpu=power.limit", "--format=csv,noheader"]).stdout).toBe("300.00 W\n250.00 W\n");
   });
 });
 

@@ -29,7 +29,7 @@ describe("quantities", () => {
   it("are written the same when written again, and mean the same", () => {
     const bytes = (text: string): number => {
       const [, digits = "", suffix = ""] = /^(\d+)(.*)$/.exec(text) ?? [];
-      return Number(digits) * ({ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, k: 1e3, M: 1e6, G: 1e9, T: 1e12, m: 1e-3, "": 1 }[suffix] ?? NaN);
+      return Number(digits) * ({ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, m: 1e-3, "": 1 }[suffix] ?? NaN);
     };
     fc.assert(fc.property(fc.nat({ max: 1_000_000 }), fc.constantFrom("", "Ki", "Mi", "Gi", "k", "M", "G", "m"), (number, suffix) => {
       const given = `${String(number)}${suffix}`;

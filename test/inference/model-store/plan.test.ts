@@ -172,7 +172,8 @@ describe("what cannot be laid out", () => {
 
 describe("folders on the tiers", () => {
   const folders = (input: StoreInput, step: string): string[] => {
-    const { args } = planServer(storeEnvironment({ services, ...input }), "gpu-1").steps.find(({ name }) => name === step) ?? { args: [] };
+    const environment = storeEnvironment({ services, ...input });
+    const { args } = planServer({ ...environment, monitoring: { ...environment.monitoring, enabled: false } }, "gpu-1").steps.find(({ name }) => name === step) ?? { args: [] };
     return args.flatMap((word, index) => (word === "--folder" ? [args[index + 1] ?? ""] : []));
   };
 
