@@ -89,6 +89,38 @@ describe("monitoring on the real API server", () => {
   }, 60_000);
 });
 
+describe("monitoring that is taken out and put back", () => {
+  const own = objectsOf(environment).filter(({ kind, metadata }) => metadata.namespace === "monitoring" || kind === "PersistentVolume");
+  const claims = own.filter(({ kind }) => kind === "PersistentVolumeClaim");
+
+  interface Claim {
+    spec: { volumeName?: string };
+    status?: { phase?: string };
+  }
+
+  const bound = (): Promise<string[]> =>
+    until("bound claims", async () => {
+      const found = await Promise.all(claims.map(async (claim) => plane.call<Claim>("GET", await pathOf(claim))));
+      return found.every((claim) => claim?.status?.phase === "Bound") ? found.map((claim) => claim?.spec.volumeName ?? "") : undefined;
+    });
+
+  it("finds its folders again: the same volumes for the same claims, though both were deleted", async () => {
+    const before = await bound();
+    expect(before.sort()).toEqual(["measurements-alertmanager", "measurements-grafana", "measurements-prometheus"]);
+    for (const object of [...own].reverse()) await plane.call("DELETE", await pathOf(object));
+    await until("an end of all of them", async () => {
+      const left = await Promise.all(own.map(async (object) => plane.call("GET", await pathOf(object))));
+      return left.every((object) => object === undefined) ? true : undefined;
+    });
+    for (const object of own) await apply(object);
+    expect((await bound()).sort()).toEqual(before);
+    for (const claim of claims) {
+      const volume = await plane.call<{ spec: { local: { path: string } } }>("GET", `/api/v1/persistentvolumes/${claim.metadata.name}`);
+      expect(volume?.spec.local.path).toBe(`/srv/warm/monitoring/${claim.metadata.name.replace("measurements-", "")}`);
+    }
+  }, 120_000);
+});
+
 /** Debian's Prometheus has no discovery through Kubernetes: this is the release whose image is used, built from its module. */
 describe("the real Prometheus, as its service account", () => {
   let folder: string;
