@@ -22,8 +22,8 @@ export function retentionSize({ monitoring }: Environment): string {
   return `${Math.max(1, Math.floor(monitoring.retentionGiB * 1024))}MB`;
 }
 
-/** Series that one server of the reference hardware brings, by measurement (docs/monitoring.md), and what a series takes. */
-const memoryMiB = { base: 512, perServer: 40 } as const;
+/** 200 servers with 8 GPUs took 1,010 MiB, before the head had its two hours: 5 MiB a server, twice of that here (docs/speed.md). */
+const memoryMiB = { base: 512, perServer: 10 } as const;
 
 /** Limit of its memory: a rack that is added must not be what ends it. */
 export function prometheusMemoryMiB({ servers }: Environment): number {

@@ -5,6 +5,7 @@ import { findPulumi } from "../../cli/engine-choice";
 import { listEnvironments } from "../../components/environment";
 import type { ControlPlane } from "../../rehearsal/control-plane/control-plane";
 import { startControlPlane } from "../../rehearsal/control-plane/control-plane";
+import { answerIngresses } from "../../rehearsal/control-plane/ingress";
 import { controlPlaneTimeout } from "../support/control-plane";
 import { full } from "../support/full";
 import { ProjectCopy } from "../support/project-copy";
@@ -29,10 +30,13 @@ const folders = (): BenchFolders => ({ folder: temporaryFolder(), programDir: pr
 /** A fresh control plane with the environment's nodes, for as long as the work takes. */
 async function onFreshCluster<T>(name: string, work: (plane: ControlPlane) => Promise<T>): Promise<T> {
   const plane = await startControlPlane({ workDir: join(root, ".rackwright"), onProgress: (line) => process.stderr.write(`   ${line}\n`) });
+  // Both engines wait for an ingress until its controller has given it an address.
+  const endIngresses = answerIngresses(plane);
   try {
     await addNodes(name, plane, folders());
     return await work(plane);
   } finally {
+    endIngresses();
     await plane.stop();
   }
 }
