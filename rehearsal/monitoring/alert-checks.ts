@@ -140,7 +140,7 @@ export class AlertChecks {
     if (low === undefined) this.absent.push("low utilisation: no service holds GPUs and says how much work it has");
     else await this.fault(low);
     const pieces = fragmentation(now, fragmentationPercent.tooMuch);
-    if (pieces === undefined) this.absent.push("fragmentation: no service holds GPUs");
+    if (pieces === undefined) this.absent.push("fragmentation: no service that holds GPUs runs on torch");
     else await this.fault(pieces);
     const { latency, noLatency = "" } = this.scenario.stand;
     if (latency === undefined) this.absent.push(`latency: ${noLatency}`);

@@ -36,7 +36,7 @@ const trains = ({ namespace, labels = {} }: Meta): boolean => namespace === name
 function podState({ metadata, spec, status }: PodObject, now: number): PodState {
   const ready = status?.conditions?.find(({ type }) => type === "Ready");
   const readyAt = ready?.lastTransitionTime === undefined ? now : Date.parse(ready.lastTransitionTime) / 1000;
-  const containers = spec.containers.map(({ name, resources }): ContainerState => ({ name, startedAt: readyAt - emulatedLoadSeconds, restarts: 0, requests: amounts(resources?.requests) }));
+  const containers = spec.containers.map(({ name, resources, ports = [] }): ContainerState => ({ name, startedAt: readyAt - emulatedLoadSeconds, restarts: 0, requests: amounts(resources?.requests), ports: ports.flatMap((port) => port.name ?? []) }));
   return { namespace: metadata.namespace ?? "", name: metadata.name, uid: metadata.uid, ip: status?.podIP ?? "", server: spec.nodeName ?? "", labels: metadata.labels ?? {}, phase: trains(metadata) && status?.phase === "Succeeded" ? "Running" : (status?.phase ?? "Pending"), ready: ready?.status === "True" || trains(metadata), readyAt, containers };
 }
 

@@ -45,7 +45,7 @@ export function lowUtilization(healthy: SiteState): Fault | undefined {
 
 /** Guide 5.1: torch's reserved memory in pieces. */
 export function fragmentation(healthy: SiteState, percent: number): Fault | undefined {
-  const [pod] = workingPods(healthy);
+  const pod = workingPods(healthy).find(({ allocator }) => allocator !== undefined);
   if (pod === undefined) return undefined;
   return {
     title: `${percent} % of the memory that ${serviceOf(pod)} has reserved on ${pod.server} is in unused pieces`,

@@ -3,6 +3,7 @@ import { migSlices } from "../../components/cluster/capacity";
 import { gpuResource } from "../../components/cluster/names";
 import type { Environment, Server } from "../../components/environment/schema";
 import type { WorkloadPlan } from "../../components/inference";
+import { allocatorPortName } from "../../components/monitoring/names";
 import { latencyPeers } from "../../components/monitoring/peers";
 import { rdmaServers } from "../../components/monitoring/recordings";
 import { planTiers } from "../../components/servers/tiers-plan";
@@ -140,7 +141,7 @@ export function healthySite(environment: Environment, workloads: WorkloadPlan, c
     const service = workloads.services[pod.labels["rackwright.dev/service"] ?? ""];
     if (service !== undefined) {
       if (pod.labels["app.kubernetes.io/component"] !== "worker") pod.engine = engineState(service.engine, service.model.name, now);
-      pod.allocator = allocatorState(now);
+      if (pod.containers.some(({ ports }) => ports.includes(allocatorPortName))) pod.allocator = allocatorState(now);
     }
     giveDevices(servers[pod.server], pod);
     // A standby holds its GPUs, loaded, and answers nobody.

@@ -128,6 +128,14 @@ function* serviceFaults(healthy: SiteState): Generator<Fault> {
     const alone = pods.filter((pod) => pod.engine !== undefined && pod.labels[roleLabel] === "active" && serviceOf(pod) === serviceOf(last)).length === 1;
     yield { title: `${alone ? "the only" : "a"} replica of ${serviceOf(last)} is not ready`, alert: alone ? "ServiceDown" : "ReplicasMissing", labels: { service: serviceOf(last) }, alsoFires: ["ReplicasMissing"], inject: (state) => notReady(state, last) };
   }
+  const torch = working.find(({ allocator }) => allocator !== undefined);
+  if (torch !== undefined) {
+    const inject: Fault["inject"] = (state, now) => {
+      const allocator = podNamed(state, torch)?.allocator;
+      if (allocator !== undefined) allocator.outOfMemory = turned(allocator.outOfMemory, 1, now);
+    };
+    yield { title: `${serviceOf(torch)} runs out of GPU memory`, alert: "GpuOutOfMemory", labels: { service: serviceOf(torch), server: torch.server }, inject };
+  }
   const [first] = working;
   if (first?.engine === undefined) return;
   const service = serviceOf(first);
@@ -139,13 +147,6 @@ function* serviceFaults(healthy: SiteState): Generator<Fault> {
   if (engine === "vllm" || engine === "sglang" || engine === "triton") yield { title: `1000 requests wait for ${service}`, alert: "RequestQueueLong", labels: { service }, inject: onEngine((each) => (each.waiting = 1000)) };
   if (engine === "vllm" || engine === "sglang") yield { title: `the cache of ${service} is full`, alert: "KvCacheFull", labels: { service }, inject: onEngine((each) => Object.assign(each, { cacheUsed: 0.99, waiting: 1000 } satisfies Partial<EngineState>)) };
   if (engine !== "sglang") yield { title: `${service} answers with errors`, alert: "RequestsFailing", labels: { service }, inject: onEngine((each, now) => (each.failed = turned(each.failed, 4, now))) };
-  if (first.allocator !== undefined) {
-    const inject: Fault["inject"] = (state, now) => {
-      const allocator = podNamed(state, first)?.allocator;
-      if (allocator !== undefined) allocator.outOfMemory = turned(allocator.outOfMemory, 1, now);
-    };
-    yield { title: `${service} runs out of GPU memory`, alert: "GpuOutOfMemory", labels: { service, server: first.server }, inject };
-  }
 }
 
 function* clusterFaults(healthy: SiteState): Generator<Fault> {

@@ -206,6 +206,8 @@ export interface ContainerState {
   restarts: number;
   /** Such as CrashLoopBackOff. */
   waiting?: string;
+  /** Names of its ports. */
+  ports: readonly string[];
   /** By resource, in its base unit. */
   requests: Readonly<Record<string, number>>;
 }

@@ -122,7 +122,7 @@ describe.runIf(isRoot && full)("the whole rehearsal of a site without a cluster"
     const verdict = await rehearseAlerts(bareSite(), { name: "bare", workDir, pace: 60, engine: noEngine, onProgress: (line) => process.stderr.write(`   ${line}\n`) });
     expect(verdict.checks.filter(({ ok }) => !ok)).toEqual([]);
     expect(verdict.notMade).toEqual([]);
-    expect(verdict.notes).toContain("Not shown at this site: fragmentation: no service holds GPUs.");
+    expect(verdict.notes).toContain("Not shown at this site: fragmentation: no service that holds GPUs runs on torch.");
     expect(verdict.standIns.map(({ what }) => what)).toContain("Debian's Prometheus");
   });
 });

@@ -56,8 +56,8 @@ const labelled = { "rackwright.dev/service": "s", "rackwright.dev/role": "active
 const cluster: ClusterState = {
   nodes: [{ name: "one", conditions: { Ready: "True" }, unschedulable: false, allocatable: { cpu: 32, "nvidia.com/gpu": 2 } }],
   pods: [
-    { namespace: "inference", name: "p", uid: "u", ip: "10.42.0.2", server: "one", labels: labelled, phase: "Running", ready: true, readyAt: now, containers: [{ name: "engine", startedAt: now - 45, restarts: 0, requests: { cpu: 4, "nvidia.com/gpu": 1 } }] },
-    { namespace: "inference", name: "q", uid: "v", ip: "10.42.0.3", server: "one", labels: labelled, phase: "Running", ready: false, readyAt: now, containers: [{ name: "engine", startedAt: now, restarts: 3, waiting: "CrashLoopBackOff", requests: {} }] },
+    { namespace: "inference", name: "p", uid: "u", ip: "10.42.0.2", server: "one", labels: labelled, phase: "Running", ready: true, readyAt: now, containers: [{ name: "engine", startedAt: now - 45, restarts: 0, requests: { cpu: 4, "nvidia.com/gpu": 1 }, ports: ["http"] }] },
+    { namespace: "inference", name: "q", uid: "v", ip: "10.42.0.3", server: "one", labels: labelled, phase: "Running", ready: false, readyAt: now, containers: [{ name: "engine", startedAt: now, restarts: 3, waiting: "CrashLoopBackOff", requests: {}, ports: [] }] },
   ],
   deployments: [{ namespace: "inference", name: "s-one", labels: labelled, wanted: 1, available: 1 }],
   jobs: [{ namespace: "training", name: "j", labels: labelled, active: 1, failed: 0 }, { namespace: "training", name: "k", labels: labelled, active: 0, failed: 1 }],

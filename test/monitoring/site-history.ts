@@ -14,7 +14,7 @@ const loadSeconds = 95;
 const step = 60;
 
 function pod(namespace: string, name: string, server: string, labels: Record<string, string>, container: string, requests: Record<string, number>, since: number): PodState {
-  const containers = [{ name: container, startedAt: since, restarts: 0, requests }];
+  const containers = [{ name: container, startedAt: since, restarts: 0, requests, ports: container === "engine" ? ["allocator"] : [] }];
   return { namespace, name, uid: name, ip: "10.42.0.9", server, labels, phase: "Running", ready: true, readyAt: since + loadSeconds, containers };
 }
 
