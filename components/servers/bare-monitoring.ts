@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { stringify } from "yaml";
 import { planWorkloads } from "../inference/placement/plan-workloads";
+import { receiverSecrets } from "../monitoring/alertmanager";
 import { alertmanagerConfig, alertmanagerSecrets } from "../monitoring/alertmanager-config";
 import { dcgmCounters } from "../monitoring/exporters/dcgm-counters";
 import { nodeExporterFlags } from "../monitoring/exporters/node-exporter";
@@ -116,19 +117,18 @@ function prometheus(environment: Environment, mount: string): Part {
 }
 
 function alertmanager(environment: Environment, mount: string): Part {
-  const { receivers, smtp } = environment.monitoring;
+  const needed = receiverSecrets(environment);
+  const hasPassword = environment.monitoring.smtp?.user !== undefined;
   const name = "prometheus-alertmanager";
   const path = `${mount}/${measurementFolders.alertmanager}`;
   const config = `${alertmanagerSecrets.folder}/alertmanager.yml`;
   const command = [`/usr/bin/${name}`, `--config.file=${config}`, `--storage.path=${path}`, `--web.listen-address=127.0.0.1:${ports.alertmanager}`, "--cluster.listen-address="];
-  const hasPassword = smtp?.user !== undefined;
-  const hasChat = Object.values(receivers).some(({ kind }) => kind === "chat");
   return {
     packages: [name],
     data: [{ path, user: prometheusUser }],
     secrets: [
-      ...(hasPassword ? [{ name: "smtp-password", path: `${alertmanagerSecrets.folder}/${alertmanagerSecrets.smtpPassword}`, user: prometheusUser } as const] : []),
-      ...(hasChat ? [{ name: "chat-url", path: `${alertmanagerSecrets.folder}/${alertmanagerSecrets.chatUrl}`, user: prometheusUser } as const] : []),
+      ...(needed.smtpPassword ? [{ name: "smtp-password", path: `${alertmanagerSecrets.folder}/${alertmanagerSecrets.smtpPassword}`, user: prometheusUser } as const] : []),
+      ...(needed.chatUrl ? [{ name: "chat-url", path: `${alertmanagerSecrets.folder}/${alertmanagerSecrets.chatUrl}`, user: prometheusUser } as const] : []),
     ],
     services: [{ name, files: { ...overrides(name, { command, mounts: mount }), [config]: stringify(alertmanagerConfig(environment)) } }],
     problems: hasPassword && environment.software.os === "ubuntu-22.04" ? ["Ubuntu 22.04's Alertmanager 0.23 cannot read the mail server's password from a file (0.25 can), and nothing here writes it into a configuration. Leave out monitoring.smtp.user and let the mail server take this server's mail without a password, use a webhook, or run Debian 12 on the server that keeps the measurements."] : [],

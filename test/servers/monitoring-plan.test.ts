@@ -127,6 +127,15 @@ describe("monitoring of a site without a cluster", () => {
     expect(planServer(ubuntu, "gpu-1").problems).toEqual([expect.stringContaining("Ubuntu 22.04's Alertmanager 0.23 cannot read the mail server's password from a file")]);
   });
 
+  it("asks for no password of a mail server that no receiver uses, as `up` does not", () => {
+    const from = environment((input) => {
+      bare(input);
+      input.software = { os: "debian-12" };
+      input.monitoring = { smtp: { server: "mail.example.org", from: "rack@example.org", user: "rack" } };
+    });
+    expect(values(stepOf(from, "gpu-1"), "--secret")).toEqual(["grafana-admin-password=/etc/rackwright/grafana/admin-password=grafana"]);
+  });
+
   it("takes Grafana from the mirror, else from its publisher, and says so where there is neither", () => {
     const source = (site: EnvironmentInput["site"]): string[] => values(stepOf(environment((input) => {
       bare(input);
