@@ -6,10 +6,13 @@ import { pinnedTo, restrictedContainer, restrictedPod, tolerationsFor, writableD
 import type { Environment } from "../../components/environment";
 import type { ControlPlane } from "../../rehearsal/control-plane/control-plane";
 import { controlPlane, controlPlaneTimeout } from "../support/control-plane";
+import { objectsOn, within } from "../support/objects";
 import { cpuServer, gpuServer, parsed, planOf, stack, stackNames } from "./environments";
 
 const start = controlPlane();
 let plane: ControlPlane;
+const { apply } = objectsOn(() => plane);
+const until = within(20);
 
 /** Whole GPUs, slices, an NPU, RDMA, taints and labels of its own, in one small site. */
 const mixed = (gpuStack: "device-plugin" | "gpu-operator"): Environment =>
@@ -25,38 +28,9 @@ const mixed = (gpuStack: "device-plugin" | "gpu-operator"): Environment =>
   });
 const plan = planOf([{}, { resource: "nvidia.com/mig-1g.10gb", servers: ["gpu-02"] }]);
 
-interface ResourceList {
-  resources: { name: string; kind: string }[];
-}
-
-async function pathOf({ apiVersion, kind, metadata: { name, namespace } }: KubernetesObject): Promise<string> {
-  const root = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  for (let left = 40; left > 0; left--) {
-    // A kind that has just been defined is served a moment later.
-    const found = (await plane.call<ResourceList>("GET", root))?.resources.find((resource) => resource.kind === kind && !resource.name.includes("/"));
-    if (found !== undefined) return `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${found.name}/${name}`;
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-  throw new Error(`the API server knows no ${apiVersion} ${kind}`);
-}
-
-/** Server-side apply with strict validation of fields, as the provider does it. */
-async function apply(object: KubernetesObject, query = ""): Promise<unknown> {
-  return plane.call("PATCH", `${await pathOf(object)}?fieldManager=rackwright-test&fieldValidation=Strict&force=true${query}`, object, "application/apply-patch+yaml");
-}
-
 interface Pod {
   metadata: { name: string; labels?: Record<string, string> };
   spec: { nodeName?: string };
-}
-
-async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  for (let left = 80; left > 0; left--) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-  throw new Error(`${what} did not come about in 20 s`);
 }
 
 const nodesOf = async (namespace: string, app: string, count: number): Promise<string[]> =>

@@ -17,42 +17,15 @@ import { nodeShape } from "../../rehearsal/control-plane/nodes";
 import { Part } from "../../rehearsal/control-plane/part";
 import { programs } from "../../rehearsal/control-plane/programs";
 import { controlPlane, controlPlaneTimeout } from "../support/control-plane";
+import { objectsOn, within } from "../support/objects";
 import { monitoredSite, objectsOf } from "./environments";
 
 const start = controlPlane();
 let plane: ControlPlane;
+const { pathOf, apply } = objectsOn(() => plane);
+const until = within(40);
 const environment = monitoredSite();
 const workloads = planWorkloads(environment);
-
-interface ResourceList {
-  resources: { name: string; kind: string }[];
-}
-
-const kinds = new Map<string, string>();
-
-async function pathOf({ apiVersion, kind, metadata: { name, namespace } }: KubernetesObject): Promise<string> {
-  const root = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  // A kind that has just been defined is served a moment later.
-  for (let left = 80; !kinds.has(`${apiVersion}/${kind}`) && left > 0; left--) {
-    for (const resource of (await plane.call<ResourceList>("GET", root))?.resources ?? []) if (!resource.name.includes("/")) kinds.set(`${apiVersion}/${resource.kind}`, resource.name);
-    if (!kinds.has(`${apiVersion}/${kind}`)) await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-  return `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${kinds.get(`${apiVersion}/${kind}`) ?? kind}/${name}`;
-}
-
-/** Server-side apply with strict validation of fields, as the provider does it. */
-async function apply(object: KubernetesObject, query = ""): Promise<void> {
-  await plane.call("PATCH", `${await pathOf(object)}?fieldManager=rackwright-test&fieldValidation=Strict&force=true${query}`, object, "application/apply-patch+yaml");
-}
-
-async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  for (let left = 160; left > 0; left--) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-  throw new Error(`${what} did not come about in 40 s`);
-}
 
 const secret = (namespace: string, name: string): KubernetesObject => ({ apiVersion: "v1", kind: "Secret", metadata: { name, namespace }, type: "Opaque" });
 

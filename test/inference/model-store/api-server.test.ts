@@ -1,31 +1,15 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { KubernetesObject } from "../../../components/cluster";
 import { planCluster } from "../../../components/cluster/plan";
 import { planModelStore } from "../../../components/inference/model-store";
 import type { ControlPlane } from "../../../rehearsal/control-plane/control-plane";
 import { controlPlane, controlPlaneTimeout } from "../../support/control-plane";
+import { objectsOn, within } from "../../support/objects";
 import { storeEnvironment, workloadsOn, type StoreInput } from "./workload-plans";
 
 const start = controlPlane();
 let plane: ControlPlane;
-
-const plurals: Readonly<Record<string, string>> = { NetworkPolicy: "networkpolicies", PriorityClass: "priorityclasses", RuntimeClass: "runtimeclasses" };
-
-function apply(object: KubernetesObject, query = ""): Promise<unknown> {
-  const { apiVersion, kind, metadata: { name, namespace } } = object;
-  const root = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  const plural = plurals[kind] ?? `${kind.toLowerCase()}s`;
-  return plane.call("PATCH", `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}/${name}?fieldManager=test&fieldValidation=Strict&force=true${query}`, object, "application/apply-patch+yaml");
-}
-
-async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  for (let left = 120; left > 0; left--) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-  throw new Error(`${what} did not come about in 30 s`);
-}
+const { apply } = objectsOn(() => plane);
+const until = within(30);
 
 const services = { chat: { model: "qwen2.5-7b" }, search: { model: "./own/embedder" } };
 const folders = storeEnvironment({ services });

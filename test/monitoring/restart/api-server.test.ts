@@ -15,10 +15,13 @@ import { restartObjects } from "../../../components/monitoring/restart/restart";
 import type { ControlPlane } from "../../../rehearsal/control-plane/control-plane";
 import { nodeShape } from "../../../rehearsal/control-plane/nodes";
 import { controlPlane, controlPlaneTimeout } from "../../support/control-plane";
+import { objectsOn, within } from "../../support/objects";
 import { monitoredSite } from "../environments";
 
 const start = controlPlane();
 let plane: ControlPlane;
+const { apply } = objectsOn(() => plane);
+const until = within(40);
 const folder = mkdtempSync(join(tmpdir(), "rackwright-restart-"));
 const script = join(__dirname, "../../../components/monitoring/restart/restart.py");
 
@@ -33,24 +36,6 @@ const workloads = planWorkloads(environment);
 interface Pod {
   metadata: { name: string; uid: string; labels: Record<string, string>; deletionTimestamp?: string };
   status?: { phase?: string; conditions?: { type: string; status: string }[] };
-}
-
-const plurals: Readonly<Record<string, string>> = { NetworkPolicy: "networkpolicies", PriorityClass: "priorityclasses", RuntimeClass: "runtimeclasses" };
-
-/** Server-side apply with strict validation of fields, as the provider does it. */
-async function apply(object: KubernetesObject, query = ""): Promise<void> {
-  const { apiVersion, kind, metadata: { name, namespace } } = object;
-  const root = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  await plane.call("PATCH", `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plurals[kind] ?? `${kind.toLowerCase()}s`}/${name}?fieldManager=rackwright-test&fieldValidation=Strict&force=true${query}`, object, "application/apply-patch+yaml");
-}
-
-async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  for (let left = 160; left > 0; left--) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-  throw new Error(`${what} did not come about in 40 s`);
 }
 
 const isReady = ({ metadata, status }: Pod): boolean => metadata.deletionTimestamp === undefined && status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") === true;
