@@ -13,6 +13,17 @@ export function hasRdma(server: Server): boolean {
   return Object.values(server.nics).some(({ rdma }) => rdma !== "none");
 }
 
+/** Names of the servers with a card for RDMA. */
+export function rdmaServers(servers: Environment["servers"]): string[] {
+  return Object.entries(servers).flatMap(([name, server]) => (hasRdma(server) ? [name] : []));
+}
+
+/** Whether these servers may talk to each other over RDMA: all of them must have a card for it. */
+export function allHaveRdma(servers: Environment["servers"], names: readonly string[]): boolean {
+  const able = new Set(rdmaServers(servers));
+  return names.every((name) => able.has(name));
+}
+
 /** As NVIDIA's feature discovery would say it: the environment knows the hardware, so that none has to run. */
 function gpuLabels({ cluster, software }: Environment, { gpus }: Server): Record<string, string> {
   if (gpus === undefined) return {};

@@ -1,4 +1,5 @@
 import { labels, modelsClaim, namespaces, rdmaResource } from "../cluster/names";
+import { allHaveRdma } from "../cluster/nodes";
 import type { KubernetesObject } from "../cluster/object";
 import type { Finding } from "../environment/problems";
 import type { Environment } from "../environment/schema";
@@ -141,7 +142,7 @@ while sum(node["Alive"] for node in ray.nodes()) < int(sys.argv[1]): time.sleep(
 
 /** Cards for RDMA where all servers have one, and the pod's own interface for what goes over TCP. */
 function connected(environment: Environment, { servers }: Workload, template: PodTemplate): PodTemplate {
-  const rdma = servers.every((server) => Object.values(environment.servers[server]?.nics ?? {}).some((nic) => nic.rdma !== "none"));
+  const rdma = allHaveRdma(environment.servers, servers);
   const card: Record<string, string> = rdma ? { [rdmaResource]: "1" } : {};
   return withContainer(template, (container) => ({
     ...container,

@@ -1,5 +1,5 @@
 import type { Environment } from "../environment/schema";
-import { hostPort } from "./prometheus-config";
+import { hostPort } from "../host-port";
 import type { Severity } from "./alert";
 
 /** Files that hold what the configuration must not: mounted from a Secret, or readable by Alertmanager's user on a host. */

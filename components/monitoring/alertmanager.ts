@@ -4,10 +4,10 @@ import { namespaces } from "../cluster/names";
 import type { KubernetesObject } from "../cluster/object";
 import type { Finding } from "../environment/problems";
 import type { Environment } from "../environment/schema";
-import { portOf } from "../inference/model-store/network";
+import { portOf, privateNetworks } from "../inference/model-store/network";
 import { alertmanagerConfig, alertmanagerSecrets } from "./alertmanager-config";
 import { ports } from "./names";
-import { host, hosts, openings, pods, type Opening } from "./network";
+import { host, networks, openings, pods, type Opening } from "./network";
 import { configMap, programDeployment, programService } from "./objects";
 import { claimOf, measurementVolume, type Measurements } from "./storage";
 
@@ -17,9 +17,6 @@ const data = "/alertmanager";
 
 /** Secret with the passwords of receivers: made by the component, for its content is secret. */
 export const alertmanagerSecret = "alertmanager";
-
-/** Private networks: where a chat on the site is, whose address only a secret holds. */
-const anywhereOnSite = "a name that is not an address";
 
 /** Which secrets its receivers need. */
 export function receiverSecrets({ monitoring }: Environment): { smtpPassword: boolean; chatUrl: boolean } {
@@ -46,7 +43,8 @@ function outwards(environment: Environment): Opening[] {
     const url = new URL(receiver.url);
     return [{ ...host(environment, url.hostname), ports: [portOf(url)] }];
   });
-  const chat = receiverSecrets(environment).chatUrl ? [{ ...(environment.site.internetAccess ? {} : { peers: hosts([anywhereOnSite]) }), ports: [443] }] : [];
+  // Only a secret holds its address: it may be anywhere on the site.
+  const chat = receiverSecrets(environment).chatUrl ? [{ ...(environment.site.internetAccess ? {} : { peers: networks(privateNetworks) }), ports: [443] }] : [];
   return [...webhooks, ...(smtp === undefined ? [] : [{ ...host(environment, smtp.server), ports: [smtp.port] }]), ...chat];
 }
 

@@ -3,7 +3,7 @@ import type { Environment } from "../environment/schema";
 import type { Alert } from "./alert";
 import { jobs } from "./names";
 import { anyOf, oneOf } from "./promql";
-import { rdmaServers } from "./recordings";
+import { rdmaServers } from "../cluster/nodes";
 import { measurementsTier, monitoringServer } from "./server";
 
 /** What is scraped whether it works or not. Engines answer only once they have loaded; node_exporter has an alert of its own. */

@@ -30,9 +30,13 @@ export function scraper(environment: Environment): Peer {
   return environment.monitoring.mode === "standalone" ? pods(namespaces.monitoring, "prometheus") : allPods(scraperNamespace(environment));
 }
 
+export function networks(cidrs: readonly string[]): Peer[] {
+  return cidrs.map((cidr) => ({ ipBlock: { cidr } }));
+}
+
 /** Hosts by their addresses; a name that is not an address may be anywhere on the site's private networks. */
 export function hosts(addresses: readonly string[]): Peer[] {
-  return [...new Set(addresses.flatMap(networksOf))].map((cidr) => ({ ipBlock: { cidr } }));
+  return networks([...new Set(addresses.flatMap(networksOf))]);
 }
 
 /** A host by its name or address: on the site, or anywhere where the site may reach the internet. */

@@ -1,11 +1,12 @@
 import { labels, namespaces } from "../cluster/names";
 import type { KubernetesObject } from "../cluster/object";
 import type { Environment } from "../environment/schema";
+import { hostPort } from "../host-port";
 import type { WorkloadPlan } from "../inference/plan-types";
 import { boardFiles } from "./grafana";
 import { allocatorPortName, jobs } from "./names";
 import { named } from "./objects";
-import { blackboxAddress, hostPort, keep, ofEngines, ofService, onNode, probeTargets, rename, type Relabelling } from "./prometheus-config";
+import { blackboxAddress, keep, ofEngines, ofService, onNode, probeTargets, rename, type Relabelling } from "./prometheus-config";
 import { prometheusRules, ruleGroups } from "./rules";
 
 const namespace = namespaces.exporters;

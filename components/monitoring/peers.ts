@@ -1,3 +1,4 @@
+import { rdmaServers } from "../cluster/nodes";
 import type { Environment, Server } from "../environment/schema";
 
 /** Up to this many servers each measures its way to every other one. */
@@ -22,7 +23,7 @@ function ringsOf(servers: Environment["servers"]): { all: string[]; rdma: string
   const known = rings.get(servers);
   if (known !== undefined) return known;
   const all = Object.keys(servers).sort();
-  const made = { all, rdma: all.filter((name) => Object.values(servers[name]?.nics ?? {}).some(({ rdma }) => rdma !== "none")) };
+  const made = { all, rdma: rdmaServers(servers).sort() };
   rings.set(servers, made);
   return made;
 }

@@ -9,6 +9,7 @@ import { kubeStateMetricsObjects } from "./exporters/kube-state-metrics";
 import { nodeExporterObjects } from "./exporters/node-exporter";
 import { smokepingProberObjects } from "./exporters/smokeping-prober";
 import { grafanaObjects } from "./grafana";
+import { monitoringMode } from "./mode";
 import { operatorObjects } from "./operator";
 import { prometheusObjects } from "./prometheus";
 import { restartObjects } from "./restart/restart";
@@ -25,10 +26,10 @@ export function monitoringFindings(environment: Environment): Finding[] {
  * @example planMonitoring(environment, planWorkloads(environment)).map(({ kind }) => kind)
  */
 export function planMonitoring(environment: Environment, workloads: WorkloadPlan): KubernetesObject[] {
-  const { monitoring, cluster } = environment;
-  if (!monitoring.enabled || cluster.distribution === "none") return [];
+  const mode = monitoringMode(environment);
+  if (mode === "off" || mode === "hosts") return [];
   const exporters = [nodeExporterObjects, dcgmExporterObjects, smokepingProberObjects, kubeStateMetricsObjects, blackboxExporterObjects].flatMap((objects) => objects(environment));
   const place = measurementsOf(environment);
-  const own = monitoring.mode === "operator" ? operatorObjects(environment, workloads) : place === undefined ? [] : [...prometheusObjects(environment, workloads, place), ...alertmanagerObjects(environment, place), ...grafanaObjects(environment, workloads, place)];
+  const own = mode === "operator" ? operatorObjects(environment, workloads) : place === undefined ? [] : [...prometheusObjects(environment, workloads, place), ...alertmanagerObjects(environment, place), ...grafanaObjects(environment, workloads, place)];
   return [...exporters, ...own, ...restartObjects(environment)];
 }

@@ -1,6 +1,8 @@
 import { labels, namespaces } from "../cluster/names";
 import type { Environment } from "../environment/schema";
+import { hostPort } from "../host-port";
 import { apiAddressOf, apiServerUrl } from "../servers/k3s-plan";
+import { monitoringMode } from "./mode";
 import { allocatorPortName, jobs, ports } from "./names";
 import { monitoringServer } from "./server";
 
@@ -16,14 +18,9 @@ export const rulesFile = "rules.yml";
 /** What a scrape may take: a slow exporter must not run into its next turn. */
 const timeoutShare = 2 / 3;
 
-/** Address with a port; IPv6 stands in brackets. */
-export function hostPort(address: string, port: number): string {
-  return `${address.includes(":") ? `[${address}]` : address}:${port}`;
-}
-
 /** Port of our node_exporter on the hosts. A site's own Prometheus operator usually brings one, which has 9100 already. */
-export function nodeExporterPort({ monitoring, cluster }: Environment): number {
-  return monitoring.mode === "operator" && cluster.distribution !== "none" ? 19100 : ports.nodeExporter;
+export function nodeExporterPort(environment: Environment): number {
+  return monitoringMode(environment) === "operator" ? 19100 : ports.nodeExporter;
 }
 
 /**
@@ -133,7 +130,7 @@ export interface ProbeTarget {
 export function probeTargets(environment: Environment): ProbeTarget[] {
   const { site, cluster, services, monitoring } = environment;
   const api = cluster.distribution === "k3s" ? apiAddressOf(environment) : undefined;
-  const hostnames = cluster.distribution === "none" ? [] : [...Object.values(services).map(({ hostname }) => hostname), monitoring.mode === "standalone" && monitoring.grafana.enabled ? monitoring.grafana.hostname : undefined];
+  const hostnames = cluster.distribution === "none" ? [] : [...Object.values(services).map(({ hostname }) => hostname), monitoringMode(environment) === "standalone" && monitoring.grafana.enabled ? monitoring.grafana.hostname : undefined];
   const tls = [
     ...(api === undefined ? [] : [apiServerUrl(api)]),
     ...(site.objectStore?.endpoint.startsWith("https:") === true ? [site.objectStore.endpoint] : []),

@@ -3,18 +3,20 @@ import { image } from "../catalog/images";
 import { namespaces } from "../cluster/names";
 import type { KubernetesObject } from "../cluster/object";
 import type { Environment } from "../environment/schema";
+import { apiPort, metricsPort } from "../inference/engines/engine";
 import type { WorkloadPlan } from "../inference/plan-types";
 import { ports } from "./names";
 import { allPods, apiServer, hosts, host, openings, pods, type Opening } from "./network";
 import { access, configMap, programDeployment, programService } from "./objects";
 import { nodeExporterPort, prometheusConfig, rulesFile } from "./prometheus-config";
+import { restartName } from "./restart/restart";
 import { prometheusRules, ruleGroups } from "./rules";
 import { claimOf, measurementVolume, type Measurements } from "./storage";
 
 const name = "prometheus";
 const folder = "/etc/prometheus";
 const data = "/prometheus";
-/** Restricted so far that the level lets it: what discovery by pods needs, where pods are discovered. */
+/** What discovery by pods needs, in the namespaces where they are discovered. */
 const discovery = [{ apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] }];
 
 /** Prometheus' own units are powers of two though they are written without the i; whole megabytes, for less than one would be none. */
@@ -53,13 +55,10 @@ function outwards(environment: Environment): Opening[] {
     { peers: [pods(exporters, "dcgm-exporter")], ports: [ports.dcgmExporter] },
     { peers: hosts(addresses), ports: [nodeExporterPort(environment), ports.smokepingProber] },
     // Engines choose the port of their metrics; their own policies say which of them is open.
-    { peers: [allPods(inference)], ports: enginePorts },
+    { peers: [allPods(inference)], ports: [apiPort, metricsPort, ports.allocator] },
     ...(meter === undefined ? [] : [{ ...host(environment, meter.address), ports: [meter.port] }]),
   ];
 }
-
-/** Of the engines' metrics (components/inference/engines) and of the allocator's. */
-const enginePorts = [8000, 8002, ports.allocator];
 
 export function prometheusObjects(environment: Environment, workloads: WorkloadPlan, place: Measurements): KubernetesObject[] {
   const namespace = namespaces.monitoring;
@@ -83,7 +82,7 @@ export function prometheusObjects(environment: Environment, workloads: WorkloadP
     // It closes its files in order; a log that was cut off is read again for minutes at the next start.
     pod: { terminationGracePeriodSeconds: 300 },
   };
-  const readers = [pods(namespace, "grafana"), pods(namespace, "fragmentation-restart"), pods(namespace, name)];
+  const readers = [pods(namespace, "grafana"), pods(namespace, restartName), pods(namespace, name)];
   return [
     ...measurementVolume(environment, place, "prometheus"),
     configMap(namespace, name, name, files),

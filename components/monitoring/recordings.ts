@@ -1,3 +1,4 @@
+import { rdmaServers } from "../cluster/nodes";
 import type { Environment } from "../environment/schema";
 import { namespaces } from "../cluster/names";
 import { enginePod } from "../inference/engines/pod";
@@ -144,9 +145,4 @@ export function networkRecordings({ servers }: Environment): Recording[] {
     meaning: "Typical time of an RDMA write of two bytes, one way, as ib_write_lat says it.",
   };
   return [...(all.length > 1 ? ip : []), ...(rdmaServers(servers).length > 1 ? [rdma] : [])];
-}
-
-/** Servers with a card for RDMA. */
-export function rdmaServers(servers: Environment["servers"]): string[] {
-  return Object.entries(servers).flatMap(([name, { nics }]) => (Object.values(nics).some(({ rdma }) => rdma !== "none") ? [name] : []));
 }

@@ -4,6 +4,7 @@ import { gibOf, volumePair } from "../cluster/volumes";
 import type { Finding } from "../environment/problems";
 import type { Environment } from "../environment/schema";
 import type { TierPlan } from "../servers/tiers-plan";
+import { monitoringMode } from "./mode";
 import { measurementFolders, measurementsTier, monitoringServer } from "./server";
 
 /** What each program keeps of its own, below the tier's mount. */
@@ -17,6 +18,12 @@ const smallGiB = { alertmanager: 1, grafana: 5 } as const;
 export interface Measurements {
   server: string;
   tier: TierPlan;
+}
+
+/** Whether Prometheus is ours, so that measurements are kept on one of the environment's servers. */
+export function keepsMeasurements(environment: Environment): boolean {
+  const mode = monitoringMode(environment);
+  return mode === "standalone" || mode === "hosts";
 }
 
 /** Where measurements are kept; undefined where no server has a warm or cold tier, or where a site's operator keeps them. */
@@ -42,8 +49,8 @@ export function measurementVolume(environment: Environment, { server, tier }: Me
 
 /** A site that has nowhere to keep its measurements, or not enough room. */
 export function* storageFindings(environment: Environment): Generator<Finding> {
-  const { monitoring, cluster, servers } = environment;
-  if (!monitoring.enabled || (monitoring.mode === "operator" && cluster.distribution !== "none")) return;
+  const { monitoring, servers } = environment;
+  if (!keepsMeasurements(environment)) return;
   const named = monitoring.server;
   if (named !== undefined && !Object.hasOwn(servers, named)) {
     yield { keys: ["monitoring", "server"], message: "is not a server of this environment", value: named, fix: "Describe it under `servers`, or leave it out." };

@@ -1,13 +1,13 @@
 import type { Environment } from "../environment/schema";
 import type { WorkloadPlan } from "../inference/plan-types";
 import type { Severity } from "./alert";
+import { monitoringMode, type MonitoringMode } from "./mode";
 import { ruleGroups } from "./rules";
-import { measurementsOf } from "./storage";
+import { keepsMeasurements, measurementsOf } from "./storage";
 
 /** What a person, a policy or a report wants to know of a site's monitoring. Plain, and without secrets. */
 export interface MonitoringSummary {
-  /** `hosts`: a site without a cluster, where the programs are services of the servers. */
-  mode: "standalone" | "operator" | "hosts";
+  mode: Exclude<MonitoringMode, "off">;
   /** Where measurements are kept; absent where a site's operator keeps them. */
   keptOn?: { server: string; tier: string; retentionGiB: number };
   alerts: { name: string; severity: Severity; forSeconds: number }[];
@@ -16,10 +16,10 @@ export interface MonitoringSummary {
 
 /** Undefined where monitoring is off. */
 export function summariseMonitoring(environment: Environment, workloads: WorkloadPlan): MonitoringSummary | undefined {
-  const { monitoring, cluster } = environment;
-  if (!monitoring.enabled) return undefined;
-  const mode = cluster.distribution === "none" ? "hosts" : monitoring.mode;
-  const place = mode === "operator" ? undefined : measurementsOf(environment);
+  const { monitoring } = environment;
+  const mode = monitoringMode(environment);
+  if (mode === "off") return undefined;
+  const place = keepsMeasurements(environment) ? measurementsOf(environment) : undefined;
   return {
     mode,
     ...(place === undefined ? {} : { keptOn: { server: place.server, tier: place.tier.tier, retentionGiB: monitoring.retentionGiB } }),

@@ -2,6 +2,7 @@ import { k3sRelease } from "../catalog/kubernetes";
 import { nodeCapacity } from "../cluster/capacity";
 import type { Finding } from "../environment/problems";
 import type { Environment, Server } from "../environment/schema";
+import { hostPort } from "../host-port";
 
 /** What one server is to a k3s cluster. */
 export interface K3sPlan {
@@ -40,7 +41,7 @@ export function apiAddressOf({ cluster, servers }: Environment): string | undefi
 
 /** `https://` and port of an API server; IPv6 addresses stand in brackets. */
 export function apiServerUrl(address: string): string {
-  return `https://${address.includes(":") ? `[${address}]` : address}:6443`;
+  return `https://${hostPort(address, 6443)}`;
 }
 
 /** What a server is to the k3s cluster; undefined where there is none or where its files cannot be had. */

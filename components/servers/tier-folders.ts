@@ -1,6 +1,7 @@
 import { mountOf } from "../environment";
 import type { Environment, Server, TierName } from "../environment/schema";
 import { sourceFor } from "../inference/model-store/source";
+import { monitoringMode } from "../monitoring/mode";
 import { measurementFolders } from "../monitoring/server";
 import { measurementsOf } from "../monitoring/storage";
 
@@ -32,8 +33,7 @@ export function foldersOn(environment: Environment, serverName: string, tierName
 
 /** Prometheus, Alertmanager and Grafana as pods keep theirs in local volumes. On bare hosts they have users of their own, and the step that installs them makes the folders. */
 function measurementFoldersOn(environment: Environment, server: string, tier: TierName): string[] {
-  const { monitoring, cluster } = environment;
-  if (!monitoring.enabled || monitoring.mode === "operator" || cluster.distribution === "none") return [];
+  if (monitoringMode(environment) !== "standalone") return [];
   const place = measurementsOf(environment);
   return place?.server === server && place.tier.tier === tier ? Object.values(measurementFolders) : [];
 }

@@ -1,4 +1,5 @@
 import type { Environment } from "../environment/schema";
+import { keepsMeasurements } from "../monitoring/storage";
 import { receiverSecrets } from "../monitoring/alertmanager";
 import type { Credentials } from "../servers";
 
@@ -11,7 +12,7 @@ export interface MissingSecret {
 /** All secrets that are needed and not there. Asked before anything is created. */
 export function missingSecrets(environment: Environment, credentials: Credentials): MissingSecret[] {
   const { site, cluster, services, monitoring } = environment;
-  const ownPrograms = monitoring.enabled && (monitoring.mode === "standalone" || cluster.distribution === "none");
+  const ownPrograms = keepsMeasurements(environment);
   const receivers = receiverSecrets(environment);
   const needed: MissingSecret[] = [
     ...(site.objectStore === undefined

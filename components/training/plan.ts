@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { image } from "../catalog/images";
 import { checkpointsClaim, gpuRuntimeClass, labels, namespaces, priorityClasses, rdmaResource } from "../cluster/names";
+import { allHaveRdma } from "../cluster/nodes";
 import type { KubernetesObject } from "../cluster/object";
 import { pinnedTo, restrictedContainer, restrictedPod, tolerationsFor, writableDirs } from "../cluster/pod";
 import type { Environment } from "../environment/schema";
@@ -120,9 +121,9 @@ function networkPolicy(plan: TrainingPlan): KubernetesObject {
   };
 }
 
-/** Whether the servers talk over RDMA: all of them must have a card for it. */
+/** Whether the servers talk over RDMA. */
 function usesRdma(environment: Environment, { servers }: TrainingPlan): boolean {
-  return servers.length > 1 && servers.every((server) => Object.values(environment.servers[server]?.nics ?? {}).some(({ rdma }) => rdma !== "none"));
+  return servers.length > 1 && allHaveRdma(environment.servers, servers);
 }
 
 function job(environment: Environment, plan: TrainingPlan, spec: TrainingSpec, rank: number, generation: string): KubernetesObject {

@@ -5,7 +5,7 @@ import type { Environment, Server } from "../../components/environment/schema";
 import type { WorkloadPlan } from "../../components/inference";
 import { allocatorPortName } from "../../components/monitoring/names";
 import { latencyPeers } from "../../components/monitoring/peers";
-import { rdmaServers } from "../../components/monitoring/recordings";
+import { rdmaServers } from "../../components/cluster/nodes";
 import { planTiers } from "../../components/servers/tiers-plan";
 import { counter, turned, type AllocatorState, type ClusterState, type EngineState, type GpuPart, type GpuState, type PodState, type ServerState, type SiteState } from "./state";
 

@@ -1,7 +1,8 @@
 import { namespaces } from "../../components/cluster/names";
 import type { Environment } from "../../components/environment/schema";
 import { allocatorPortName, ports } from "../../components/monitoring/names";
-import { hostPort, nodeExporterPort } from "../../components/monitoring/prometheus-config";
+import { hostPort } from "../../components/host-port";
+import { nodeExporterPort } from "../../components/monitoring/prometheus-config";
 import type { PodObject } from "./cluster-state";
 
 /** Whose metrics an address of the site has. */

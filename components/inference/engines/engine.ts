@@ -74,6 +74,9 @@ export type Engine = (input: EngineInput) => EngineProgram;
 /** Where engines answer. One number for all, so that policies and gateways need not know the engine. */
 export const apiPort = 8000;
 
+/** Of metrics, where an engine keeps them apart from requests. */
+export const metricsPort = 8002;
+
 /** Mount of the server's model folder, and the only folder besides that an engine may write to. */
 export const modelsMount = "/models";
 export const homeFolder = "/home/engine";

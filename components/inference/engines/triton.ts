@@ -1,4 +1,4 @@
-import { apiKeyVariable, apiPort, modelsMount, runsOnCpu, type EngineInput, type EngineProgram, type MountedFile, type MountedFolder } from "./engine";
+import { apiKeyVariable, apiPort, metricsPort, modelsMount, runsOnCpu, type EngineInput, type EngineProgram, type MountedFile, type MountedFolder } from "./engine";
 import { commonVariables } from "./offline";
 import { message, pbtxt } from "./pbtxt";
 import { continuousBatchingNote, drain } from "./requests";
@@ -50,14 +50,14 @@ export function triton(input: EngineInput): EngineProgram {
       `--exit-timeout-secs=${seconds}`,
       `--http-port=${apiPort}`,
       "--grpc-port=8001",
-      "--metrics-port=8002",
+      `--metrics-port=${metricsPort}`,
       `--http-restricted-api=${restricted}:api-key=$(${keyVariable})`,
       `--grpc-restricted-protocol=${restricted}:api-key=$(${keyVariable})`,
     ],
     env: [...commonVariables(input), { name: "VLLM_NO_USAGE_STATS", value: "1" }, apiKeyVariable(keyVariable)],
     files: models.flatMap((model) => filesOf(model, input, gpus)),
     folders: models.flatMap(foldersOf),
-    ports: { http: apiPort, grpc: 8001, metrics: 8002 },
+    ports: { http: apiPort, grpc: 8001, metrics: metricsPort },
     health: { ready: "/v2/health/ready", alive: "/v2/health/live" },
     metricsPath: "/metrics",
     publicPaths: ["/v2"],

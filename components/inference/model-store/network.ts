@@ -6,7 +6,7 @@ import type { KubernetesObject } from "../../cluster/object";
 export const layoutLabels = { "app.kubernetes.io/name": "model-layout" } as const;
 
 /** Private networks (RFC 1918): where a store on the site is when it is known by its name only. */
-const privateNetworks = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
+export const privateNetworks = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 
 /** Networks that the host of an address may be in. NetworkPolicy knows no names, so that a name opens all private networks. */
 export function networksOf(host: string): string[] {

@@ -2,7 +2,7 @@ import { gpu, type EngineId } from "../../catalog";
 import { exportsAllocator } from "../../inference/engines/allocator";
 import { enginePod } from "../../inference/engines/pod";
 import { planTiers, type TierPlan } from "../../servers/tiers-plan";
-import { rdmaServers } from "../recordings";
+import { rdmaServers } from "../../cluster/nodes";
 import { ruleGroups } from "../rules";
 import type { BoardInput } from "./board";
 

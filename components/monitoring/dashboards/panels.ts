@@ -142,16 +142,30 @@ function limitColours(limit: Limit | undefined) {
   return new dashboard.ThresholdsConfigBuilder().mode(dashboard.ThresholdsMode.Absolute).steps(steps);
 }
 
+interface Framed {
+  title: (title: string) => unknown;
+  description: (description: string) => unknown;
+  datasource: (source: typeof dataSource) => unknown;
+  unit: (unit: string) => unknown;
+  span: (width: number) => unknown;
+  height: (height: number) => unknown;
+}
+
+/** What every panel with data has in common. */
+function framed<P extends Framed>(panel: P, spec: Pick<Basics, "title" | "description" | "alert" | "width" | "height">, unit: string, { width = defaultWidth, height = defaultHeight } = {}): P {
+  panel.title(spec.title);
+  panel.description(described(spec));
+  panel.datasource(dataSource);
+  panel.unit(unit);
+  panel.span(spec.width ?? width);
+  panel.height(spec.height ?? height);
+  return panel;
+}
+
 /** Courses over time. */
 export function graph(spec: GraphSpec): PanelBuilder {
   const { common, dashboard, timeSeries } = grafana();
-  const panel = new timeSeries.PanelBuilder()
-    .title(spec.title)
-    .description(described(spec))
-    .datasource(dataSource)
-    .unit(spec.unit)
-    .span(spec.width ?? defaultWidth)
-    .height(spec.height ?? defaultHeight)
+  const panel = framed(new timeSeries.PanelBuilder(), spec, spec.unit)
     .targets(spec.queries.map(target))
     .lineWidth(2)
     .fillOpacity(spec.stacked === true ? 30 : 0)
@@ -167,13 +181,7 @@ export function graph(spec: GraphSpec): PanelBuilder {
 /** The newest value of one query. */
 export function tile(spec: TileSpec): PanelBuilder {
   const { common, stat } = grafana();
-  const panel = new stat.PanelBuilder()
-    .title(spec.title)
-    .description(described(spec))
-    .datasource(dataSource)
-    .unit(spec.unit)
-    .span(spec.width ?? defaultWidth)
-    .height(spec.height ?? tileHeight)
+  const panel = framed(new stat.PanelBuilder(), spec, spec.unit, { height: tileHeight })
     .targets([target(spec.query, 0)])
     .reduceOptions(new common.ReduceDataOptionsBuilder().calcs(["lastNotNull"]))
     .colorMode(common.BigValueColorMode.Value)
@@ -185,13 +193,7 @@ export function tile(spec: TileSpec): PanelBuilder {
 /** The newest value of each series of one query. */
 export function bars(spec: BarsSpec): PanelBuilder {
   const { barGauge, common } = grafana();
-  const panel = new barGauge.PanelBuilder()
-    .title(spec.title)
-    .description(described(spec))
-    .datasource(dataSource)
-    .unit(spec.unit)
-    .span(spec.width ?? defaultWidth)
-    .height(spec.height ?? defaultHeight)
+  const panel = framed(new barGauge.PanelBuilder(), spec, spec.unit)
     .targets([instant(spec.query, 0)])
     .reduceOptions(new common.ReduceDataOptionsBuilder().calcs(["lastNotNull"]))
     .orientation(common.VizOrientation.Horizontal)
@@ -204,13 +206,7 @@ export function bars(spec: BarsSpec): PanelBuilder {
 export function states(spec: StatesSpec): PanelBuilder {
   const { common, dashboard, stateTimeline } = grafana();
   const options = Object.fromEntries(Object.entries(spec.states).map(([value, { text, colour }], index) => [value, { text, color: colour, index }]));
-  const panel = new stateTimeline.PanelBuilder()
-    .title(spec.title)
-    .description(described(spec))
-    .datasource(dataSource)
-    .unit(units.count)
-    .span(spec.width ?? defaultWidth)
-    .height(spec.height ?? defaultHeight)
+  const panel = framed(new stateTimeline.PanelBuilder(), spec, units.count)
     .targets(spec.queries.map(target))
     .mappings([{ type: dashboard.MappingType.ValueToText, options }])
     .thresholds(limitColours(undefined))
@@ -223,13 +219,7 @@ export function states(spec: StatesSpec): PanelBuilder {
 /** One row for each set of the keys' values, one column for each query. */
 export function table(spec: TableSpec): PanelBuilder {
   const { table: tables } = grafana();
-  const panel = new tables.PanelBuilder()
-    .title(spec.title)
-    .description(described(spec))
-    .datasource(dataSource)
-    .unit(units.count)
-    .span(spec.width ?? 24)
-    .height(spec.height ?? defaultHeight)
+  const panel = framed(new tables.PanelBuilder(), spec, units.count, { width: 24 })
     .targets(spec.columns.map(({ expr, header }, index) => asTable({ expr, legend: header }, index)))
     .transformations([
       { id: "merge", options: {} },

@@ -10,7 +10,8 @@ import { ports } from "../names";
 import { apiServer, openings, scraper } from "../network";
 import { access, configMap, named, selectorOf } from "../objects";
 
-const name = "fragmentation-restart";
+export const restartName = "fragmentation-restart";
+const name = restartName;
 /** What was restarted when. Its data belongs to the program: it is made without any, and no update touches it. */
 const memory = "fragmentation-restarts";
 /** Of the alert in components/inference/alerts.ts whose pods are restarted. */
