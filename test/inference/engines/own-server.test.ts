@@ -16,6 +16,7 @@ const key = "a key of the tests";
 interface Running {
   process: ChildProcess;
   url: string;
+  output: () => string;
   log: () => Record<string, unknown>[];
   /** What it ended with. */
   ended: Promise<number | null>;
@@ -49,23 +50,23 @@ async function freePort(): Promise<number> {
 }
 
 /** Runs the container's own command line, with stand-ins for the libraries and a free port. */
-async function start(service: ServicePlan): Promise<Running> {
+async function start(service: ServicePlan, { drainSeconds, without = "" }: { drainSeconds?: number; without?: string } = {}): Promise<Running> {
   const container = containerOf(environment, service);
   folder = mkdtempSync(join(tmpdir(), "rackwright-engine-"));
   const port = await freePort();
   const script = container.command[1]?.replace("/etc/engine", scripts) ?? "";
-  const args = container.args.map((arg, index) => (container.args[index - 1] === "--port" ? String(port) : arg));
+  const args = container.args.map((arg, index) => (container.args[index - 1] === "--port" ? String(port) : container.args[index - 1] === "--drain-seconds" && drainSeconds !== undefined ? String(drainSeconds) : arg));
   const logFile = join(folder, "log");
   const child = spawn("python3", [script, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, PYTHONPATH: join(__dirname, "stand-ins"), PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1", INFERENCE_API_KEY: key, STAND_IN_LOG: logFile },
+    env: { ...process.env, PYTHONPATH: join(__dirname, "stand-ins"), PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1", INFERENCE_API_KEY: key, STAND_IN_LOG: logFile, STAND_IN_WITHOUT: without },
   });
   let output = "";
   child.stdout.on("data", (data: Buffer) => (output += data.toString()));
   child.stderr.on("data", (data: Buffer) => (output += data.toString()));
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const started: Running = {
-    process: child, ended, url: `http://127.0.0.1:${port}`,
+    process: child, ended, url: `http://127.0.0.1:${port}`, output: () => output,
     log: () => readFileSync(logFile, "utf8").trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>),
   };
   running.push(started);
@@ -165,6 +166,23 @@ describe("our servers for engines that have none", () => {
     expect((await fetch(`${server.url}/health`)).status).toBe(503);
     expect(text(await slow)).toEqual(["wols"]);
     expect(await server.ended).toBe(0);
+  });
+
+  it("ends in its time although a request still computes, says so, and is not ended by a signal", async () => {
+    if (missing !== undefined) return;
+    const server = await start(engine("pytorch"), { drainSeconds: 0.3 });
+    const cutOff = post(server, { prompt: "endless" }).catch((error: unknown) => error);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    server.process.kill("SIGTERM");
+    expect(await server.ended, server.output()).toBe(1);
+    expect(server.output()).toContain("ended after 0.3 s with 1 request unanswered");
+    expect(await cutOff).toBeInstanceOf(Error);
+  });
+
+  it("needs no torchao for a model that is not quantised", async () => {
+    if (missing !== undefined) return;
+    const server = await start(engine("pytorch"), { without: "torchao" });
+    expect(text(await post(server, { prompt: "abc" }))).toEqual(["cba"]);
   });
 
   it.each([

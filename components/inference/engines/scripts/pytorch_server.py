@@ -26,7 +26,8 @@ def quantise(model, how):
 
 def prepared(model_class, options):
     model = model_class.from_pretrained(options.model, dtype=getattr(torch, options.dtype)).to(options.device).eval()
-    quantise(model, options.quantization)
+    if options.quantization is not None:
+        quantise(model, options.quantization)
     return model
 
 

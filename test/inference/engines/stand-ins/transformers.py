@@ -1,5 +1,6 @@
 """Stands in for transformers: a token is a character, and a model answers with the prompt from its end."""
 
+import atexit
 import json
 import os
 import time
@@ -61,6 +62,10 @@ class Model:
         note(prompts=prompts, do_sample=do_sample)
         if prompts == ["slow"]:
             time.sleep(1.5)
+        if prompts == ["endless"]:
+            # What CUDA's runtime does to a process that ends while one of its threads computes (seen on an H200, PyTorch 2.11).
+            atexit.register(os.abort)
+            time.sleep(60)
         if prompts == ["broken"]:
             raise RuntimeError("the device has fallen off the bus")
         return Rows([row + list("".join(row)[::-1].strip()[:max_new_tokens]) for row in input_ids])
