@@ -29,9 +29,11 @@ import { engineNeedsDriver } from "./operations/engine-needs-driver";
 import { fabricManagerOnNvswitchOnly } from "./operations/fabric-manager-on-nvswitch-only";
 import { gpuOperatorSupportsTheGpu } from "./operations/gpu-operator-supports-the-gpu";
 import { hubWeightsNeedInternet } from "./operations/hub-weights-need-internet";
+import { imagesSupported } from "./operations/images-supported";
 import { monitoringEnabled } from "./operations/monitoring-enabled";
 import { persistenceDaemon } from "./operations/persistence-daemon";
 import { pricesWithinBudget } from "./operations/prices-within-budget";
+import { releasesSupported } from "./operations/releases-supported";
 import { trainingImagesFromTheMirror } from "./operations/training-images-from-the-mirror";
 import { checkpointInterval } from "./recovery/checkpoint-interval";
 import { checkpointsKept } from "./recovery/checkpoints-kept";
@@ -43,6 +45,7 @@ import { standbyModeFitsServices } from "./recovery/standby-mode-fits-services";
 import { standbyOnAnotherServer } from "./recovery/standby-on-another-server";
 import { standbyWithinBudget } from "./recovery/standby-within-budget";
 import type { Rule } from "./rule";
+import { encryptionAtRest } from "./security/encryption-at-rest";
 import { hostKeysPinned } from "./security/host-keys-pinned";
 import { hostKeysUnique } from "./security/host-keys-unique";
 import { imagesPinned } from "./security/images-pinned";
@@ -120,6 +123,8 @@ export const areas = {
     pricesWithinBudget,
     trainingImagesFromTheMirror,
     hubWeightsNeedInternet,
+    releasesSupported,
+    imagesSupported,
   ],
   recovery: [
     checkpointInterval,
@@ -141,6 +146,7 @@ export const areas = {
     objectStoreOverTls,
     noPublicAddress,
     regulatedDataStaysOnSite,
+    encryptionAtRest,
     noTimeSlicingWhereRegulated,
     noPublicEndpoint,
     imagesPinned,

@@ -12,6 +12,24 @@ const headings: Record<keyof typeof areas, string> = {
   security: "Security",
 };
 
+interface Earned {
+  rule: string;
+  resource: string;
+  /** @default 1 */
+  times?: number;
+  why: string;
+}
+
+/** What the environments that come with the project earn, all of it advisory, and why they keep it. The tests hold it to what is found. */
+export const earned: Readonly<Record<string, readonly Earned[]>> = {
+  "dev-test": [{ rule: "gpu-with-ecc", resource: "gpu-01", why: "The guide's development machine has GeForce cards (guide 2.1)." }],
+  "edge": [],
+  "large-cluster": [{ rule: "liquid-cooling-pue", resource: "large-cluster", why: "Liquid cooling at a PUE of 1.3, where the guide has 1.1 (guide 7)." }],
+  "medical-imaging": [{ rule: "encryption-at-rest", resource: "medical-imaging", why: "Whether drives encrypt is for the hospital to declare; the example does not claim it." }],
+  "quality-inspection": [],
+  "sme-production": [{ rule: "encryption-at-rest", resource: "sme-production", times: 3, why: "As medical-imaging, once for each server." }],
+};
+
 const value = (setting: Setting): string => `\`${JSON.stringify(setting.default)}\``;
 
 function settingsTable(rule: Rule): string[] {
@@ -60,9 +78,13 @@ export function rulesPage(): string {
     "",
     "Rules report and do not mend (no remediation in Pulumi's sense): most read a component's description of itself, from which nothing is made, so that a changed description would silence the rule and change no server; and for objects that are made, the right digest, key or Secret is not known to the rule.",
     "",
-    "What the environments that come with the project earn, all advisory: `dev-test` gpu-with-ecc (GeForce cards, guide 2.1), `large-cluster` liquid-cooling-pue (1.3 where the guide has 1.1).",
+    "What the environments that come with the project earn, all of it advisory:",
     "",
-    "What no rule can say: when a cold start was last rehearsed, whether an image is the one that its digest in the registry says, whether drives are encrypted and whether an image is past its end of life, for an environment states none of these.",
+    "| environment | rule | why |",
+    "|---|---|---|",
+    ...Object.entries(earned).flatMap(([environment, found]) => (found.length === 0 ? [`| ${environment} | none | |`] : found.map(({ rule, why }) => `| ${environment} | [${rule}](#${rule}) | ${why} |`))),
+    "",
+    "What no rule can say: when a cold start was last rehearsed, whether an image is the one that its digest in the registry says, and whether drives that are declared to encrypt do, for an environment states none of these. Images and engines whose makers announce no end of support are not judged by age.",
     "",
     "Sources: \"guide\" is [the deployment guide](guide.md), \"facts\" are [the figures checked for it](facts.md).",
     "",

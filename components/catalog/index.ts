@@ -9,6 +9,7 @@ export {
 } from "./drivers";
 export { engineRequirements, type EngineId, type EngineRequirement } from "./engines";
 export { gpuCatalog, hasComputeCapability, type GpuFact, type GpuId, type MigSupport, type Nvlink } from "./gpus";
+export { imageLifecycles, kubernetesReleases, operatingSystems, type ImageLifecycle, type Lifecycle } from "./lifecycle";
 export { bytesPerParameter, keyValueBytesPerToken, modelCatalog, weightsGB, type Attention, type ModelFact, type ModelId, type Precision } from "./models";
 export { suggest } from "./suggest";
 export { versions, type PinnedPackage, type VersionId } from "./versions";

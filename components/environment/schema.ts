@@ -185,6 +185,10 @@ const tier = z.strictObject({
   drives: z.array(driveId).min(1).max(64).describe("Names under /dev/disk/by-id: kernel names such as nvme0n1 change between boots."),
   mount: absolutePath.optional().describe("Absent: /srv/<tier>."),
   chunkKiB: z.literal([64, 128, 256, 512, 1024]).default(512).describe("mdadm's chunk; 512 suits large sequential reads of weights (facts 8)."),
+  encryptionAtRest: z
+    .enum(["none", "self-encrypting-drives"])
+    .optional()
+    .describe("What the site declares about the tier's drives; nothing on the host is set up or checked for it. self-encrypting-drives: they encrypt by themselves and lock when they lose power. Absent: none."),
 });
 
 const nic = z.strictObject({

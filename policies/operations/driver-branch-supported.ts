@@ -1,10 +1,9 @@
 import { branchFact } from "../catalog";
+import { asOf, hasEnded } from "../lifecycle";
 import { rule } from "../rule";
 import { GPU_DRIVER, type GpuDriverSpec } from "../specs";
 
-const settings = {
-  asOf: { type: "string", pattern: "^(today|\\d{4}-\\d{2}(-\\d{2})?)$", description: "The day to judge by, as YYYY-MM-DD, or today.", default: "today" },
-} as const;
+const settings = { asOf } as const;
 
 export const driverBranchSupported = rule<GpuDriverSpec, typeof settings>({
   name: "driver-branch-supported",
@@ -16,10 +15,9 @@ export const driverBranchSupported = rule<GpuDriverSpec, typeof settings>({
   remediationSteps: "Set software.driver.branch to 580, the long-term branch until August 2028. Programs built for CUDA 12 run on it unchanged; the guide's 535 ended in June 2026 and 570 in February 2026.",
   types: [GPU_DRIVER],
   settings,
-  check(spec, { asOf }, report) {
+  check(spec, settings, report) {
     const { endOfLife } = branchFact(spec.branch);
-    const day = asOf === "today" ? new Date().toISOString() : asOf;
-    if (endOfLife === undefined || day.slice(0, 7) <= endOfLife) return;
+    if (endOfLife === undefined || !hasEnded(endOfLife, settings.asOf)) return;
     report({ at: "software.driver.branch", problem: `branch ${spec.branch} on ${spec.server} has had no fixes since its support ended in ${endOfLife}`, limit: "a supported branch, such as 580", remedy: "set the branch to 580" });
   },
 });

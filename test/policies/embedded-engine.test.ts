@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { preview } from "../../engine";
-import { inOrder, recorded, recordedNames } from "./recordings";
+import { judgedOnOneDay } from "./day";
+import { comparable, inOrder, recorded, recordedNames } from "./recordings";
 
 const root = join(__dirname, "../..");
 let folder: string;
@@ -25,13 +26,14 @@ describe("the embedded engine", () => {
       config: { "rackwright:environment": JSON.stringify(recording.environment) },
       stateFile: join(folder, `${name}.json`),
       policyPackDir: join(root, "policies"),
+      policyConfig: judgedOnOneDay,
     });
     const found = result.violations.map(({ enforcementLevel, severity, policyName, resourceUrn = "", message }) => {
       const [, , types = "", resource = ""] = resourceUrn.split("::");
       // The event's message is the rule's description and then what the rule reported.
       return { level: enforcementLevel, severity: severity ?? "", rule: policyName, type: types.split("$").pop() ?? "", resource, message: message.trimEnd().split("\n").pop() ?? "" };
     });
-    expect(inOrder(found)).toEqual(inOrder(recording.violations));
+    expect(inOrder(comparable(found))).toEqual(inOrder(recording.violations));
     expect(result.ok).toBe(recording.violations.every(({ level }) => level !== "mandatory"));
   });
 });

@@ -3,7 +3,10 @@ import { describe, expect, it } from "vitest";
 import { rules } from "../../policies/all";
 import type { Rule } from "../../policies/rule";
 import { analyze, NotApplicable } from "./analyze";
+import { judgeOnOneDay } from "./day";
 import { happyResources } from "./fixtures";
+
+judgeOnOneDay();
 
 // Exported for tests like these, but left out of the package's type declarations.
 const { unknownCheckingProxy } = policySdk as unknown as { unknownCheckingProxy: (props: object) => object };

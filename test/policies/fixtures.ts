@@ -26,9 +26,9 @@ const server = (number: number) => ({
     [`ata-hdd_${number}a`]: { kind: "hdd" as const, capacityGB: 16000 },
   },
   tiers: {
-    hot: { level: "raid0" as const, drives: [`nvme-fast_${number}a`, `nvme-fast_${number}b`] },
-    warm: { level: "raid1" as const, drives: [`ata-ssd_${number}a`, `ata-ssd_${number}b`] },
-    cold: { level: "single" as const, drives: [`ata-hdd_${number}a`] },
+    hot: { level: "raid0" as const, drives: [`nvme-fast_${number}a`, `nvme-fast_${number}b`], encryptionAtRest: "self-encrypting-drives" as const },
+    warm: { level: "raid1" as const, drives: [`ata-ssd_${number}a`, `ata-ssd_${number}b`], encryptionAtRest: "self-encrypting-drives" as const },
+    cold: { level: "single" as const, drives: [`ata-hdd_${number}a`], encryptionAtRest: "self-encrypting-drives" as const },
   },
   maxPowerWatts: 2000,
   price: 80000,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { encryptionAtRest } from "../../policies/security/encryption-at-rest";
 import { hostKeysPinned } from "../../policies/security/host-keys-pinned";
 import { hostKeysUnique } from "../../policies/security/host-keys-unique";
 import { noPublicAddress } from "../../policies/security/no-public-address";
@@ -6,7 +7,7 @@ import { noRootLogin } from "../../policies/security/no-root-login";
 import { noSshPasswords } from "../../policies/security/no-ssh-passwords";
 import { objectStoreOverTls } from "../../policies/security/object-store-over-tls";
 import { sshChecksHostKeys } from "../../policies/security/ssh-checks-host-keys";
-import { REMOTE_COMMANDS } from "../../policies/specs";
+import { REMOTE_COMMANDS, type SiteSpec } from "../../policies/specs";
 import { analyze, broken, expectViolations } from "./analyze";
 import { commandSpec, hostKey, serverSpec, siteSpec } from "./fixtures";
 
@@ -94,6 +95,34 @@ describe("no-root-login", () => {
 
   it("says nothing where data is not regulated", () => {
     expect(analyze(noRootLogin, login("root", "general"))).toEqual([]);
+  });
+});
+
+describe("encryption-at-rest", () => {
+  const declared = (value: "none" | "self-encrypting-drives" | undefined, ...tiers: ("hot" | "warm" | "cold")[]) =>
+    broken(siteSpec(), ({ servers }) => {
+      for (const tier of tiers) {
+        const found = servers["gpu-01"]?.tiers[tier];
+        if (found && value === undefined) delete found.encryptionAtRest;
+        else Object.assign(found ?? {}, { encryptionAtRest: value });
+      }
+    });
+  const expected = { at: "servers.gpu-01.tiers", allowed: "self-encrypting-drives" };
+
+  it.each(["finance", "medical"] as const)("objects where nothing is declared for %s data, and names server and tiers", (dataClass) => {
+    const of = (spec: SiteSpec) => broken(spec, ({ site }) => (site.dataClass = dataClass));
+    expectViolations(analyze(encryptionAtRest, of(declared(undefined, "hot", "warm", "cold"))), { ...expected, says: ["hot, warm and cold tiers have", dataClass] });
+    expectViolations(analyze(encryptionAtRest, of(declared("none", "warm"))), { ...expected, says: [/^the warm tier has encryptionAtRest none/] });
+  });
+
+  it("says nothing where all is declared, or data is not regulated", () => {
+    expect(analyze(encryptionAtRest, declared("self-encrypting-drives", "hot", "warm", "cold"))).toEqual([]);
+    expect(analyze(encryptionAtRest, broken(declared("none", "hot", "warm", "cold"), ({ site }) => (site.dataClass = "general")))).toEqual([]);
+  });
+
+  it("asks it of the tiers that the site names", () => {
+    expect(analyze(encryptionAtRest, declared("none", "hot"), { config: { tiers: ["warm", "cold"] } })).toEqual([]);
+    expect(analyze(encryptionAtRest, declared("none", "hot", "cold"), { config: { tiers: ["cold"] } })[0]).toContain("the cold tier has");
   });
 });
 
