@@ -3,6 +3,7 @@ import { planServer } from "../components/servers/plan";
 import type { ServerPlan } from "../components/servers/plan";
 import type { Environment } from "../components/environment";
 import type { WorkloadPlan } from "../components/inference";
+import { planStandby, type StandbyPlan } from "../components/recovery/standby/plan";
 import { summariseMonitoring, type MonitoringSummary } from "../components/monitoring/summary";
 import { planSite } from "../components/site/plan";
 import { preview } from "../engine";
@@ -12,6 +13,7 @@ import { policyPackDir, projectName, projectRoot, stateFile } from "./project";
 import type { LoadedEnvironment } from "./project";
 import { toChecks } from "./render/checks";
 import type { Check } from "./render/checks";
+import type { StandbySummary } from "./render/recovery";
 import { plannedSteps } from "./render/steps";
 import type { PlannedStep } from "./render/steps";
 
@@ -26,6 +28,8 @@ export interface EnvironmentPlan {
   workloads: Pick<WorkloadPlan, "services" | "training">;
   /** Absent where it is off, or where something cannot be placed. */
   monitoring?: MonitoringSummary;
+  /** Absent where nothing stands by, or where something cannot be placed. */
+  standby?: StandbySummary;
   changes: Partial<Record<StepOp, number>>;
   resources: PlannedStep[];
   /** Number of rules that were applied. */
@@ -80,6 +84,7 @@ export async function planEnvironment(loaded: LoadedEnvironment, options: PlanOp
   const { workloads, findings } = planSite(loaded.environment);
   const { services, training } = workloads;
   const monitoring = findings.length === 0 ? summariseMonitoring(loaded.environment, workloads) : undefined;
+  const standby = findings.length === 0 ? planStandby(loaded.environment, workloads) : undefined;
   return {
     environment: loaded.name,
     ok: result.ok && servers.every((server) => server.problems.length === 0),
@@ -87,6 +92,7 @@ export async function planEnvironment(loaded: LoadedEnvironment, options: PlanOp
     servers,
     workloads: findings.length === 0 ? { services, training } : { services: {}, training: {} },
     ...(monitoring === undefined ? {} : { monitoring }),
+    ...(standby === undefined ? {} : { standby: standbySummary(standby) }),
     changes: result.changes,
     resources: plannedSteps(events),
     rules: allRules().length,
@@ -94,4 +100,8 @@ export async function planEnvironment(loaded: LoadedEnvironment, options: PlanOp
     diagnostics: result.diagnostics,
     durationSeconds: result.durationSeconds,
   };
+}
+
+function standbySummary({ mode, switchWithinSeconds, balancer, budget, notes }: StandbyPlan): StandbySummary {
+  return { mode, switchWithinSeconds, ...(balancer === undefined ? {} : { balancer }), budget, notes };
 }

@@ -5,6 +5,7 @@ import { table } from "../table";
 import type { Terminal } from "../terminal";
 import { renderChecks } from "./checks";
 import { renderMonitoring } from "./monitoring";
+import { renderStandby } from "./recovery";
 import { renderWorkloads } from "./services";
 import { renderChanges, renderSteps } from "./steps";
 
@@ -78,5 +79,5 @@ export function renderPlan(plan: EnvironmentPlan, style: Terminal["style"], list
   const complaints = plan.diagnostics
     .filter(({ severity }) => severity === "error" || severity === "warning")
     .map(({ severity, message }) => `  ${style(severity === "error" ? "red" : "yellow", severity)}  ${message.trim()}\n`);
-  return [heading, ...groups, renderWorkloads(plan.workloads, style), renderMonitoring(plan.monitoring, style), resources, complaints.join(""), renderChecks(plan.checks, plan.rules, style)].join("");
+  return [heading, ...groups, renderWorkloads(plan.workloads, style), renderMonitoring(plan.monitoring, style), renderStandby(plan.standby, style), resources, complaints.join(""), renderChecks(plan.checks, plan.rules, style)].join("");
 }

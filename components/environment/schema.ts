@@ -342,10 +342,31 @@ const monitoring = z
   })
   .describe("Prometheus, Grafana and the alerts (guide 5.1).");
 
+const standbyUnit = z
+  .strictObject({
+    port: port.describe("Where the service answers, on each of its servers."),
+    healthPath: z.string().regex(/^\/[A-Za-z0-9._~/-]{0,200}$/, "must be a path that begins with a slash").default("/health").describe("Answers with status 200 while the service can do its work."),
+    hostname: hostAddress.optional().describe("Name by which clients ask for it. Absent: its own name here."),
+    servers: z.array(name).min(1),
+    standbyServers: z.array(name).min(1).describe("Servers on which it runs as well, and answers while none of `servers` does."),
+  })
+  .describe("A systemd unit, by its name without .service, that answers HTTP on several servers.");
+
+const standby = z
+  .strictObject({
+    mode: z.enum(["none", "kubernetes", "keepalived"]).default("none").describe("keepalived: HAProxy on two servers asks every replica whether it works and passes requests on, behind an address that moves between them. kubernetes: what Kubernetes does by itself, which takes longer."),
+    switchWithinSeconds: positive.default(30).describe("From a failure to the next good answer. An environment that would take longer at worst is refused."),
+    virtualAddress: hostAddress.optional().describe("For keepalived: an unused IP address of the servers' network, at which clients reach the services."),
+    port: port.default(8080).describe("Of the virtual address. On k3s not 80 or 443, which its own ingress takes on every server."),
+    balancers: z.array(name).min(2).optional().describe("Servers that hold the virtual address and run HAProxy. Absent: two, those without GPUs first, on two racks where there are."),
+    units: z.record(name, standbyUnit).default({}).describe("What stands by where there is no cluster."),
+  })
+  .describe("Hot standby (guide 5.2).");
+
 const recovery = z
   .strictObject({
     checkpoints: z.strictObject({ everySteps: count.default(1000), keepLast: count.default(3), tier: z.enum(["warm", "cold"]).optional().describe("Absent: warm where there is one, else cold.") }).prefault({}),
-    standby: z.strictObject({ mode: z.enum(["none", "kubernetes", "keepalived"]).default("none"), switchWithinSeconds: positive.default(30), virtualAddress: hostAddress.optional() }).prefault({}),
+    standby: standby.prefault({}),
     coldStart: z.strictObject({ imagesTier: z.enum(["warm", "cold"]).optional().describe("Absent: cold where there is one, else warm."), rehearseEveryDays: count.default(90) }).prefault({}),
     backup: z.strictObject({ everyHours: count.default(24), keepDaily: count.default(7), keepWeekly: count.default(4) }).prefault({}),
   })

@@ -4,6 +4,7 @@ import type { Environment } from "../environment/schema";
 import { planWorkloads, type WorkloadPlan } from "../inference";
 import { planModelStore } from "../inference/model-store/plan";
 import { monitoringFindings } from "../monitoring/plan";
+import { planStandby } from "../recovery/standby/plan";
 import { inferenceFindings, inferenceNotes } from "../inference/service-plan";
 import { trainingFindings } from "../training/zero";
 
@@ -20,6 +21,8 @@ export function planSite(environment: Environment): SitePlan {
   const refused = Object.values(placed.services).flatMap((service) => inferenceFindings(environment, service));
   const findings = [placed, planCluster(environment, placed), planModelStore(environment, placed)].flatMap((plan) => plan.findings);
   findings.push(...monitoringFindings(environment), ...refused, ...trainingFindings(environment));
+  // Of services that are not all placed it would find what is only missing.
+  if (findings.length === 0) findings.push(...(planStandby(environment, placed)?.findings ?? []));
   return { workloads: findings.length > 0 ? placed : { ...placed, services: annotated(environment, placed.services) }, findings };
 }
 

@@ -76,6 +76,25 @@ function* trainingFindings(environment: Checkable): Generator<Finding> {
   }
 }
 
+function* standbyFindings(environment: Checkable, { mode, balancers, units }: Environment["recovery"]["standby"]): Generator<Finding> {
+  const keys = ["recovery", "standby"];
+  const distribution = environment.cluster?.distribution;
+  if (balancers !== undefined) {
+    yield* serverListFindings([...keys, "balancers"], balancers, environment);
+    if (mode !== "keepalived") yield { keys: [...keys, "balancers"], message: `names servers, but the mode is ${mode}`, fix: "Write mode: keepalived, or leave the list out." };
+  }
+  for (const [name, { servers, standbyServers }] of Object.entries(units)) {
+    yield* serverListFindings([...keys, "units", name, "servers"], servers, environment);
+    yield* serverListFindings([...keys, "units", name, "standbyServers"], standbyServers, environment);
+    for (const [index, server] of standbyServers.entries()) {
+      if (servers.includes(server)) yield { keys: [...keys, "units", name, "standbyServers", index], message: "is among its servers as well: what fails with the active one is no standby", value: server };
+    }
+  }
+  const count = Object.keys(units).length;
+  if (count > 0 && mode !== "keepalived") yield { keys: [...keys, "units"], message: `stand by, but the mode is ${mode}`, fix: "Write mode: keepalived, or leave them out." };
+  if (count > 0 && distribution !== undefined && distribution !== "none") yield { keys: [...keys, "units"], message: "are for sites without a cluster", fix: "Describe what runs on the cluster under `services`." };
+}
+
 function* recoveryFindings(environment: Checkable): Generator<Finding> {
   const { recovery, site, servers, cluster } = environment;
   if (recovery === undefined) return;
@@ -83,6 +102,7 @@ function* recoveryFindings(environment: Checkable): Generator<Finding> {
   if (standby.mode !== "none" && environment.serverNames.length < 2) yield { keys: ["recovery", "standby", "mode"], message: "needs a second server to switch to", value: standby.mode, fix: "Add a server or write none." };
   if (standby.mode === "kubernetes" && cluster?.distribution === "none") yield { keys: ["recovery", "standby", "mode"], message: "is kubernetes, but cluster.distribution is none", value: standby.mode, allowed: "none, keepalived" };
   if (standby.mode === "keepalived" && standby.virtualAddress === undefined) yield { keys: ["recovery", "standby", "virtualAddress"], message: "is required for keepalived: it is the address that moves" };
+  yield* standbyFindings(environment, standby);
   if (!environment.allServersKnown || site === undefined) return;
   const present = (tier: "warm" | "cold"): boolean =>
     (tier === "cold" && site.objectStore !== undefined) || Object.values(servers).some((server) => server.tiers[tier] !== undefined);

@@ -18,6 +18,8 @@ const announceSeconds = 10;
 /** Closing files and freeing the device, after the last request. */
 const closeSeconds = 20;
 const probePeriodSeconds = 10;
+/** When a pod that hangs gets no more requests from Kubernetes. */
+export const readiness = { periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 3 } as const;
 
 export interface PodTemplate {
   metadata: { labels: Record<string, string>; annotations: Record<string, string> };
@@ -72,7 +74,7 @@ function probes({ ready, alive }: EngineProgram["health"], budgetSeconds: number
   const get = (path: string): Record<string, unknown> => ({ httpGet: { path, port: "http" } });
   return {
     startupProbe: { ...get(ready), periodSeconds: probePeriodSeconds, timeoutSeconds: 5, failureThreshold: Math.ceil(budgetSeconds / probePeriodSeconds) },
-    readinessProbe: { ...get(ready), periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 3 },
+    readinessProbe: { ...get(ready), ...readiness },
     livenessProbe: { ...get(alive), periodSeconds: 10, timeoutSeconds: 10, failureThreshold: 6 },
   };
 }
