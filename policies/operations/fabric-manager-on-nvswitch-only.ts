@@ -18,7 +18,7 @@ export const fabricManagerOnNvswitchOnly = rule<GpuDriverSpec>({
     } else if (!wanted && spec.fabricManager !== false) {
       report({ at, problem: `fabric manager ${spec.fabricManager} on a server without NVSwitch (nvlink: ${spec.gpus.nvlink}), where it does not start`, limit: "no fabric manager", remedy: "leave it out, or write nvlink: nvswitch where the board has it" });
     } else if (wanted && spec.fabricManager !== spec.version) {
-      report({ at, problem: `fabric manager ${String(spec.fabricManager)} beside driver ${spec.version}, with which it refuses to start`, limit: `fabric manager ${spec.version}`, remedy: "pin both to one version" });
+      report({ at, problem: `fabric manager ${String(spec.fabricManager)} behind NVSwitch beside driver ${spec.version}, with which it refuses to start`, limit: `fabric manager ${spec.version}`, remedy: "pin both to one version" });
     }
   },
 });
