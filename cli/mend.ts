@@ -11,6 +11,7 @@ const componentOf: Record<StepCheck["kind"], string> = {
   "gpu-driver": `${server}$rackwright:servers:GpuDriver`,
   mig: `${server}$rackwright:servers:MigLayout`,
   monitoring: `${server}$rackwright:servers:HostMonitoring`,
+  standby: `${server}$rackwright:recovery:StandbyBalancer`,
   k3s: `${site}$rackwright:cluster:Cluster$rackwright:cluster:K3sNode`,
 };
 

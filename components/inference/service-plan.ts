@@ -4,6 +4,7 @@ import type { KubernetesObject } from "../cluster/object";
 import type { Environment } from "../environment/schema";
 import type { Finding } from "../environment/problems";
 import { ports as monitoringPorts } from "../monitoring/names";
+import { balancerPeers, nodePortServices } from "../recovery/standby/objects";
 import { exportsAllocator } from "./engines/allocator";
 import type { EngineProgram } from "./engines/engine";
 import { serviceFindings } from "./engines/findings";
@@ -36,7 +37,8 @@ export function planInferenceService(environment: Environment, service: ServiceP
     ...planned.flatMap(({ pod }) => (pod.configMap === undefined ? [] : [pod.configMap])),
     ...planned.map((entry) => deployment(service, entry)),
     ...service.workloads.filter(({ servers }) => servers.length > 1).flatMap((workload) => planMultiServerReplica(environment, service, workload)),
-    clusterService(service, program),
+    clusterService(environment, service, program),
+    ...nodePortServices(environment, service, program.ports.http ?? 0),
     ...ingress(environment, service, program),
     disruptionBudget(service),
     networkPolicy(environment, service, program),
@@ -80,14 +82,17 @@ function deployment(service: ServicePlan, { workload, pod }: Planned): Kubernete
   };
 }
 
-/** Clients reach active replicas only; a standby is reached when its role changes. */
-function clusterService(service: ServicePlan, { ports, metricsPath }: EngineProgram): KubernetesObject {
+/**
+ * Clients inside the cluster reach every replica that is ready, standbys too, where there is a way to switch: a Service knows
+ * no order, and one that had active replicas alone would answer nothing while they are gone. Without a way they stay aside.
+ */
+function clusterService({ recovery }: Environment, service: ServicePlan, { ports, metricsPath }: EngineProgram): KubernetesObject {
   const own = Object.entries(ports).map(([name, port]) => ({ name, port: name === "http" ? servicePort : port, targetPort: port, protocol: "TCP" }));
   const metrics = metricsPath === undefined || ports.metrics !== undefined ? [] : [{ name: "metrics", port: ports.http, targetPort: ports.http, protocol: "TCP" }];
   return named(service, "v1", "Service", {
     spec: {
       type: "ClusterIP",
-      selector: { [labels.service]: service.name, [labels.role]: "active", [componentLabel]: "api" },
+      selector: { [labels.service]: service.name, ...(recovery.standby.mode === "none" ? { [labels.role]: "active" } : {}), [componentLabel]: "api" },
       ports: [...own, ...metrics],
     },
   });
@@ -120,6 +125,7 @@ function networkPolicy(environment: Environment, service: ServicePlan, { ports, 
   const matchLabels = { [labels.service]: service.name };
   const together = service.workloads.some(({ servers }) => servers.length > 1) ? [{ podSelector: { matchLabels } }] : [];
   const clients = [{ namespaceSelector: {}, podSelector: { matchLabels: clientLabel } }, ...(service.spec.hostname === undefined ? [] : [fromNamespace(ingressNamespace)])];
+  const balancers = balancerPeers(environment, service.name);
   const api = Object.entries(ports).filter(([name]) => name !== "metrics").map(([, port]) => tcp(port));
   const inputs = service.workloads.map((workload) => ({ environment, service, workload }));
   const metrics = [
@@ -132,6 +138,7 @@ function networkPolicy(environment: Environment, service: ServicePlan, { ports, 
       policyTypes: ["Ingress", "Egress"],
       ingress: [
         { from: clients, ports: api },
+        ...(balancers.length === 0 ? [] : [{ from: balancers, ports: [tcp(ports.http ?? 0)] }]),
         ...(metrics.length === 0 ? [] : [{ from: [fromNamespace(scraperNamespace(environment))], ports: metrics.map(tcp) }]),
         ...together.map((peer) => ({ from: [peer] })),
       ],

@@ -1,4 +1,5 @@
 import type { Environment, Server } from "../environment/schema";
+import { balancerArgs, balancerPackages, planHostBalancer, type HostBalancerPlan } from "../recovery/standby/host-step";
 import { k3sArgs, planK3s, type K3sPlan } from "./k3s-plan";
 import { planMig, type MigPlan } from "./mig-plan";
 import { monitoringArgs, planHostMonitoring, type HostMonitoringPlan } from "./monitoring-plan";
@@ -15,7 +16,7 @@ export type { TierPlan } from "./tiers-plan";
 /** One script on one server, with its flags. */
 export interface HostStep {
   kind: HostStepKind;
-  /** `gpu-01-base`, `gpu-01-hot`, `gpu-01-object-store`, `gpu-01-driver`, `gpu-01-mig`, `gpu-01-monitoring`, `gpu-01-k3s`. */
+  /** `gpu-01-base`, `gpu-01-hot`, `gpu-01-object-store`, `gpu-01-driver`, `gpu-01-mig`, `gpu-01-standby`, `gpu-01-monitoring`, `gpu-01-k3s`. */
   name: string;
   script: string;
   args: string[];
@@ -45,6 +46,8 @@ export interface ServerPlan {
   software: SoftwarePlan;
   /** How its GPUs are cut on the host; absent where they are not. */
   mig?: MigPlan;
+  /** What it is to the hot standby; absent where it is no balancer. */
+  balancer?: HostBalancerPlan;
   /** What it measures of itself; absent where the environment wants no monitoring. */
   monitoring?: HostMonitoringPlan;
   /** What it is to a k3s cluster; absent where there is none. */
@@ -136,6 +139,10 @@ function migStep(server: string, { profile, instancesPerGpu, gpuCount }: MigPlan
   return step("mig", `${server}-mig`, ["--profile", profile, "--instances", String(instancesPerGpu), "--gpu-count", String(gpuCount)], [`${server}-driver`]);
 }
 
+function standbyStep(server: string, plan: HostBalancerPlan): HostStep {
+  return step("standby", `${server}-standby`, balancerArgs(plan), [`${server}-base`]);
+}
+
 /** After all others: it looks at the tiers and the driver, and on a bare host its data lies on a tier. */
 function monitoringStep(server: string, plan: HostMonitoringPlan, before: readonly HostStep[]): HostStep {
   return step("monitoring", `${server}-monitoring`, monitoringArgs(plan), before.map(({ name }) => name));
@@ -157,6 +164,7 @@ export function planServer(environment: Environment, serverName: string): Server
   const { objectStore } = environment.site;
   const connection = connectionOf(environment, server);
   const mig = planMig(environment, server);
+  const balancer = planHostBalancer(environment, serverName);
   const monitoring = planHostMonitoring(environment, serverName, server);
   const k3s = planK3s(environment, serverName);
   const steps = [
@@ -165,6 +173,7 @@ export function planServer(environment: Environment, serverName: string): Server
     ...(objectStore !== undefined && usesObjectStore(environment, server) ? [objectStoreStep(serverName, objectStore)] : []),
     ...driverStep(serverName, software, server.gpus?.powerLimitWatts),
     ...(mig === undefined ? [] : [migStep(serverName, mig)]),
+    ...(balancer === undefined ? [] : [standbyStep(serverName, balancer)]),
   ];
   return {
     name: serverName,
@@ -174,9 +183,10 @@ export function planServer(environment: Environment, serverName: string): Server
     tiers,
     software,
     ...(mig === undefined ? {} : { mig }),
+    ...(balancer === undefined ? {} : { balancer }),
     ...(monitoring === undefined ? {} : { monitoring }),
     ...(k3s === undefined ? {} : { k3s }),
-    packages: [...software.base, ...(software.driver?.packages ?? []), ...(monitoring?.bare?.packages ?? [])],
+    packages: [...software.base, ...(software.driver?.packages ?? []), ...(monitoring?.bare?.packages ?? []), ...(balancer === undefined ? [] : balancerPackages.map((each) => ({ name: each, hold: false })))],
     problems: [...hostKeyProblems(connection), ...software.problems, ...(monitoring?.bare?.problems ?? [])],
     notes: [...software.notes, ...(monitoring?.bare?.notes ?? [])],
   };

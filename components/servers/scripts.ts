@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-export type HostStepKind = "base-environment" | "storage-tier" | "object-store" | "gpu-driver" | "mig" | "monitoring" | "k3s";
+export type HostStepKind = "base-environment" | "storage-tier" | "object-store" | "gpu-driver" | "mig" | "monitoring" | "standby" | "k3s";
 
 /** Folder of the host scripts, relative to the program's: an absolute path would make every machine's state differ. */
 export const SCRIPTS_FOLDER = "components/servers/scripts";
@@ -18,6 +18,7 @@ const files: Readonly<Record<HostStepKind, readonly [string, ...string[]]>> = {
   "gpu-driver": ["gpu-driver.sh", "lib.sh", "apt.sh", "driver-packages.sh", "power-limit.sh"],
   mig: ["mig.sh", "lib.sh"],
   monitoring: ["monitoring.sh", "lib.sh", "apt.sh", "monitoring-units.sh", "monitoring-services.sh", "collect-metrics.sh", "metrics.sh", "storage-metrics.sh", "drive-metrics.sh", "checkpoint-metrics.sh", "rdma-latency.sh", "drives.sh"],
+  standby: ["standby.sh", "lib.sh", "apt.sh", "standby-health.sh"],
   k3s: ["k3s.sh", "lib.sh"],
 };
 

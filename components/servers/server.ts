@@ -7,6 +7,7 @@ import { GpuDriver } from "./gpu-driver";
 import { HostMonitoring } from "./host-monitoring";
 import type { HostStepArgs } from "./host-command";
 import { MigLayout } from "./mig-layout";
+import { StandbyBalancer } from "../recovery/standby/standby-balancer";
 import { ObjectStore } from "./object-store";
 import { planServer, type ServerPlan } from "./plan";
 import { REMOTE_FOLDER, SCRIPTS_FOLDER } from "./scripts";
@@ -53,7 +54,7 @@ export class Server extends pulumi.ComponentResource {
 
   private register(facts: ServerFacts, { environment, credentials = {} }: ServerArgs, common: Omit<HostStepArgs<unknown>, "spec">): { readonly command: remote.Command } {
     const { step } = common;
-    const { software, tiers, mig, monitoring, name: server } = this.plan;
+    const { software, tiers, mig, balancer, monitoring, name: server } = this.plan;
     const { os, cudaToolkit } = environment.software;
     const options = { parent: this };
     switch (step.kind) {
@@ -78,6 +79,11 @@ export class Server extends pulumi.ComponentResource {
       case "mig":
         if (mig === undefined) throw new Error(`no MIG layout is planned for the step ${step.name}`);
         return new MigLayout(step.name, { ...common, spec: { ...mig, server } }, options);
+      case "standby": {
+        if (balancer === undefined) throw new Error(`no balancer is planned for the step ${step.name}`);
+        const { virtualAddress, port, services } = balancer.plan;
+        return new StandbyBalancer(step.name, { ...common, spec: { server, virtualAddress, port, priority: balancer.own.priority, services: services.map(({ name }) => name) } }, options);
+      }
       case "monitoring":
         if (monitoring === undefined) throw new Error(`no monitoring is planned for the step ${step.name}`);
         return new HostMonitoring(step.name, { ...common, server, plan: monitoring, credentials }, options);

@@ -89,6 +89,14 @@ describe("a k3s cluster", () => {
     ]);
   });
 
+  it("has nodes that are noticed to be gone sooner where something stands by, on every server alike", () => {
+    const environment = stack("sme-production");
+    for (const name of Object.keys(environment.servers)) {
+      const args = planServer(environment, name).clusterSteps[0]?.args ?? [];
+      expect(args[args.indexOf("--node-life") + 1], name).toBe("20:2:20:4");
+    }
+  });
+
   it("takes its files from the site's mirror", () => {
     expect(planServer(site(), "gpu-02").clusterSteps.map(({ name, dependsOn, args }) => ({ name, dependsOn, args }))).toEqual([
       {

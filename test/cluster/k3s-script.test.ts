@@ -34,7 +34,7 @@ esac`,
 
 /** Flags of `k3s server` and `k3s agent` that config.yaml may name: pkg/cli/cmds/server.go and agent.go in k3s's source. Of all that there are, those that are used. */
 const k3sFlags = {
-  server: ["node-name", "node-ip", "kubelet-arg", "server", "token-file", "cluster-init", "cluster-cidr", "service-cidr", "tls-san", "disable", "secrets-encryption", "write-kubeconfig-mode"],
+  server: ["node-name", "node-ip", "kubelet-arg", "server", "token-file", "cluster-init", "cluster-cidr", "service-cidr", "kube-controller-manager-arg", "tls-san", "disable", "secrets-encryption", "write-kubeconfig-mode"],
   agent: ["node-name", "node-ip", "kubelet-arg", "server", "token-file"],
 };
 
@@ -61,6 +61,28 @@ describe.skipIf(!hasNamespaces())("k3s.sh", () => {
   const check = (args: string[]): Promise<Finished> => host.run("k3s.sh", ["check", ...args]);
   const ids = (run: Finished): string[] => findingsOf(run).map(({ id }) => id);
   const calls = (verb: string): string[] => (host.exists("/run/systemctl/calls") ? host.read("/run/systemctl/calls").split("\n").filter((line) => line.startsWith(verb)) : []);
+
+  it("notices sooner that a node is gone, where the environment says so, and goes back to Kubernetes' own patience", async () => {
+    const patient = first();
+    const quick = first(version, "--node-life", "20:2:20:4");
+    await apply(quick);
+    const written = parse(host.read(config)) as Record<string, unknown>;
+    expect(written["kube-controller-manager-arg"]).toEqual(["node-monitor-grace-period=20s", "node-monitor-period=2s"]);
+    expect(written["kubelet-arg"]).toEqual(["system-reserved=cpu=2,memory=8Gi", "config=/etc/rackwright/kubelet.yaml"]);
+    expect(parse(host.read("/etc/rackwright/kubelet.yaml"))).toEqual({ apiVersion: "kubelet.config.k8s.io/v1beta1", kind: "KubeletConfiguration", nodeLeaseDurationSeconds: 20, nodeStatusUpdateFrequency: "4s" });
+    expect(documentOf(await check(quick))).toEqual({ step: "node-k3s", ok: true, findings: [] });
+    host.write("/etc/rackwright/kubelet.yaml", "nodeLeaseDurationSeconds: 40\n");
+    expect(ids(await check(quick))).toEqual(["k3s-kubelet"]);
+    await apply(patient);
+    expect(host.read(config)).not.toMatch(/node-monitor|kubelet\.yaml/);
+    expect((await apply(first(version, "--node-life", "20:2"))).code).toBe(2);
+  });
+
+  it("tells agents what is theirs of it, their lease", async () => {
+    expect((await apply(agent("--node-life", "20:2:20:4"), token)).code).toBe(0);
+    expect(parse(host.read(config))).toMatchObject({ "kubelet-arg": ["config=/etc/rackwright/kubelet.yaml"] });
+    expect(parse(host.read(config))).not.toHaveProperty("kube-controller-manager-arg");
+  });
 
   it("makes a cluster from the mirror's files, so that a check then finds nothing and a second apply changes nothing", async () => {
     expect(ids(await check(first()))).toEqual(["k3s-missing", "k3s-images", "k3s-config", "k3s-registries", "k3s-unit", "k3s-disabled", "k3s-stopped"]);

@@ -10,7 +10,7 @@ esac
 case \${words[0]} in
   enable) touch $folder/enabled-$unit ;;
   disable) rm -f $folder/enabled-$unit $folder/active-$unit ;;
-  start | restart | reload-or-restart) [[ ! -e $folder/broken-$unit ]] && touch $folder/active-$unit ;;
+  start | restart | reload-or-restart | reload) [[ ! -e $folder/broken-$unit ]] && touch $folder/active-$unit ;;
   is-enabled) [[ -e $folder/enabled-$unit ]] ;;
   is-active) [[ -e $folder/active-$unit ]] ;;
   is-failed) [[ -e $folder/failed-$unit ]] ;;

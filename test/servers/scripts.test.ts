@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { packed } from "../../components/servers/packed";
 import { allScripts, documentOf, findingsOf, runnable, runScript, scriptsFolder } from "./host-script";
 
 const tier = ["--tier", "hot", "--level", "raid0", "--mount", "/srv/hot", "--array-name", "gpu-01-hot", "--drive", "nvme-none_1", "--drive", "nvme-none_2"];
@@ -12,6 +13,7 @@ const complete: Record<string, string[]> = {
   "mig.sh": ["--profile", "1g.10gb", "--instances", "7", "--gpu-count", "8"],
   "monitoring.sh": ["--metrics-folder", "/var/lib/rackwright/metrics"],
   "object-store.sh": ["--endpoint", "https://s3.example.org", "--bucket", "archive"],
+  "standby.sh": ["--address", "192.0.2.11", "--virtual", "192.0.2.50/32", "--haproxy", packed("# HAProxy"), "--keepalived", packed("# keepalived")],
   "storage-tier.sh": tier,
 };
 

@@ -172,11 +172,3 @@ function notesOf({ servers, cluster, recovery }: Environment, plan: BalancerPlan
     ...(cluster.distribution === "k3s" ? ["the active replica that comes back takes the requests again; a balancer that comes back stays a backup"] : []),
   ];
 }
-
-const plans = new WeakMap<Environment, StandbyPlan | undefined>();
-
-/** The same plan for each of an environment's servers, made once. */
-export function standbyOf(environment: Environment, workloads: () => Pick<WorkloadPlan, "services">): StandbyPlan | undefined {
-  if (!plans.has(environment)) plans.set(environment, planStandby(environment, workloads()));
-  return plans.get(environment);
-}

@@ -16,6 +16,8 @@ bash k3s.sh check|apply FLAGS
   --node-name NAME            name of the node
   --address ADDRESS           the node's address, where an interface has it; else k3s takes that of the default route
   --system-reserved TEXT      what the kubelet keeps from pods, such as cpu=1,memory=4Gi
+  --node-life G:P:L:S         seconds: after G without a heartbeat a node is gone, looked at each P; its lease lasts L, which
+                              is renewed four times in that, and its status is sent each S. Absent: Kubernetes' own
   --join URL                  the API server that is joined, such as https://10.0.0.11:6443; not for the first
   --etcd yes|no               whether the control plane's data is in etcd, for three servers; no: in SQLite, for one
   --tls-san NAME              address or name in the API server's certificate; once for each
@@ -33,7 +35,7 @@ apply  exit 0: done; 3: refused, because another cluster's data is there; 4: fai
 TEXT
 }
 
-ROLE='' K3S_VERSION='' FILES='' NODE_NAME='' ADDRESS='' JOIN='' ETCD=no POD_CIDR='' SERVICE_CIDR='' IMAGE_MIRROR='' RESERVED=''
+ROLE='' K3S_VERSION='' FILES='' NODE_NAME='' ADDRESS='' JOIN='' ETCD=no POD_CIDR='' SERVICE_CIDR='' IMAGE_MIRROR='' RESERVED='' NODE_LIFE=''
 TLS_SANS=()
 
 readonly BINARY=/usr/local/bin/k3s
@@ -43,6 +45,7 @@ readonly CONFIG=/etc/rancher/k3s/config.yaml
 readonly REGISTRIES=/etc/rancher/k3s/registries.yaml
 readonly CONTAINERD=$DATA/agent/etc/containerd/config.toml
 readonly TOKEN=/etc/rackwright/k3s-token
+readonly KUBELET=/etc/rackwright/kubelet.yaml
 readonly UNITS=/etc/systemd/system
 readonly SUMS=$STATE_FOLDER/k3s.sha256
 readonly MARK='# Written by rackwright.'
@@ -58,6 +61,7 @@ read_flags() {
       --node-name) matching_value '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?' 'a node name of lower-case letters, digits and hyphens' "$@" && NODE_NAME=$VALUE ;;
       --address) matching_value "$address" 'an IP address or a host name' "$@" && ADDRESS=$VALUE ;;
       --system-reserved) matching_value 'cpu=[0-9]+(\.[0-9]+)?,memory=[0-9]+Gi' 'amounts such as cpu=1,memory=4Gi' "$@" && RESERVED=$VALUE ;;
+      --node-life) matching_value '[1-9][0-9]{0,2}(:[1-9][0-9]{0,2}){3}' 'four numbers of seconds' "$@" && NODE_LIFE=$VALUE ;;
       --join) matching_value 'https://[][A-Za-z0-9.:-]+' 'an https URL' "$@" && JOIN=$VALUE ;;
       --etcd) matching_value 'yes|no' 'yes or no' "$@" && ETCD=$VALUE ;;
       --tls-san) matching_value "$address" 'an IP address or a host name' "$@" && TLS_SANS+=("$VALUE") ;;
@@ -88,15 +92,28 @@ has_address() {
   [[ -n $ADDRESS ]] && ip -o addr show 2>/dev/null | awk -v wanted="$ADDRESS" '{ split($4, part, "/"); if (part[1] == wanted) found = 1 } END { exit !found }'
 }
 
+# wanted_kubelet: what has no flag of its own.
+wanted_kubelet() {
+  local lease status
+  IFS=: read -r _ _ lease status <<<"$NODE_LIFE"
+  printf '%s\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nnodeLeaseDurationSeconds: %s\nnodeStatusUpdateFrequency: %ss' "$MARK" "$lease" "$status"
+}
+
 wanted_config() {
-  local name
+  local name grace period
   printf '%s\nnode-name: "%s"' "$MARK" "$NODE_NAME"
   ! has_address || printf '\nnode-ip: "%s"' "$ADDRESS"
-  [[ -z $RESERVED ]] || printf '\nkubelet-arg:\n  - "system-reserved=%s"' "$RESERVED"
+  [[ -z $RESERVED$NODE_LIFE ]] || printf '\nkubelet-arg:'
+  [[ -z $RESERVED ]] || printf '\n  - "system-reserved=%s"' "$RESERVED"
+  [[ -z $NODE_LIFE ]] || printf '\n  - "config=%s"' "$KUBELET"
   if [[ $ROLE != first ]]; then printf '\nserver: "%s"\ntoken-file: "%s"' "$JOIN" "$TOKEN"; fi
   [[ $ROLE != agent ]] || return 0
   [[ $ROLE != first || $ETCD == no ]] || printf '\ncluster-init: true'
   printf '\ncluster-cidr: "%s"\nservice-cidr: "%s"' "$POD_CIDR" "$SERVICE_CIDR"
+  if [[ -n $NODE_LIFE ]]; then
+    IFS=: read -r grace period _ <<<"$NODE_LIFE"
+    printf '\nkube-controller-manager-arg:\n  - "node-monitor-grace-period=%ss"\n  - "node-monitor-period=%ss"' "$grace" "$period"
+  fi
   if ((${#TLS_SANS[@]} > 0)); then
     printf '\ntls-san:'
     for name in "${TLS_SANS[@]}"; do printf '\n  - "%s"' "$name"; done
@@ -260,6 +277,7 @@ diagnose() {
   is_installed "${IMAGES##*/}" "$IMAGES" || finding k3s-images "$IMAGES is missing or not the verified one of $K3S_VERSION" true
   expect_file "$CONFIG" "$(wanted_config)" k3s-config
   [[ ! -e $CONFIG || $(mode_of "$CONFIG") == '600 root' ]] || finding k3s-mode "$CONFIG can be read by others than root" true
+  [[ -z $NODE_LIFE ]] || expect_file "$KUBELET" "$(wanted_kubelet)" k3s-kubelet
   if [[ -n $IMAGE_MIRROR ]]; then
     expect_file "$REGISTRIES" "$(wanted_registries)" k3s-registries
   elif is_ours "$REGISTRIES"; then
@@ -296,6 +314,7 @@ keep_token() {
 }
 
 write_settings() {
+  if [[ -n $NODE_LIFE ]] && ensure_file "$KUBELET" 644 "$(wanted_kubelet)"; then RESTART=yes; fi
   if ensure_file "$CONFIG" 600 "$(wanted_config)"; then RESTART=yes; fi
   chmod 600 "$CONFIG"
   if [[ -n $IMAGE_MIRROR ]]; then
