@@ -10,6 +10,9 @@ interface Analysis {
   config?: Record<string, unknown>;
 }
 
+/** Rules that stand in for those of their name, and who asked for which rule: how the mutation check puts mutants before the tests. */
+export const mutation = { standIns: new Map<string, Rule>(), asked: new Map<string, Set<string>>() };
+
 /**
  * Runs one rule as the analyzer server would: `isType` compares, `notApplicable` ends the rule.
  * @returns the messages of its violations.
@@ -31,7 +34,9 @@ export function analyze(rule: Rule, spec: object, { type = rule.types[0] ?? "", 
       throw new NotApplicable(reason);
     },
   };
-  const validate = rule.validateResource;
+  const test = expect.getState().currentTestName ?? "";
+  mutation.asked.set(rule.name, (mutation.asked.get(rule.name) ?? new Set()).add(test));
+  const validate = (mutation.standIns.get(rule.name) ?? rule).validateResource;
   if (typeof validate !== "function") throw new Error(`${rule.name} is not a single function`);
   void validate(args, (message) => messages.push(message));
   return messages;

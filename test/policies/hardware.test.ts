@@ -32,6 +32,7 @@ describe("pcie-generation-for-gpus", () => {
 
   it("accepts a server without GPUs", () => {
     expect(analyze(pcieGenerationForGpus, server({ gpus: undefined, pcieGeneration: 3 }))).toEqual([]);
+    expect(analyze(pcieGenerationForGpus, server({ gpus: undefined, pcieGeneration: 3 }), { config: { gpus: 1 } })).toEqual([]);
   });
 
   it("takes the site's own thresholds", () => {
@@ -76,6 +77,9 @@ describe("pcie-lanes", () => {
   });
 
   it.each([
+    // At and beside what one, two, four and eight lanes carry.
+    [1.5, 3, 1], [7.88, 3, 1], [7.89, 3, 2], [15.76, 3, 2], [15.77, 3, 4], [31.52, 3, 4], [31.53, 3, 8], [63.04, 3, 8], [63.05, 3, 16],
+    [15.75, 4, 1], [15.76, 4, 2], [31.5, 5, 1], [31.6, 5, 2],
     [1, 3, 0], [10, 3, 2], [10, 4, 1], [25, 4, 2], [100, 3, 16], [100, 4, 8], [200, 4, 16], [200, 5, 8], [400, 4, 16], [400, 5, 16],
   ] as const)("gives a NIC of %i Gbit/s on PCIe %i.0 the narrowest slot that carries it: x%i", (speedGbps, pcieGeneration, lanes) => {
     const spec = server({ cpu: { model: "xeon-silver-4310", sockets: 1 }, pcieGeneration, gpu: ["rtx-4090", 4], nvme: 1, nics: { eth0: { speedGbps, rdma: "none" } } });
@@ -171,6 +175,7 @@ describe("nvlink-the-gpu-has", () => {
   it.each(["a40", "a100-80gb-pcie", "h200-nvl"])("lets %s be bridged or not, but not switched", (model) => {
     expect(analyze(nvlinkTheGpuHas, server({ gpu: [model, 2, "bridge"] }))).toEqual([]);
     expect(analyze(nvlinkTheGpuHas, server({ gpu: [model, 3, "none"] }))).toEqual([]);
+    expect(analyze(nvlinkTheGpuHas, server({ gpu: [model, 8, "none"] }))).toEqual([]);
     expectViolations(analyze(nvlinkTheGpuHas, server({ gpu: [model, 2, "nvswitch"] })), { at, says: ["NVSwitch asked", "which has NVLink bridges"], allowed: "bridge or none" });
   });
 
@@ -180,7 +185,7 @@ describe("nvlink-the-gpu-has", () => {
 
   it("accepts NVSwitch on SXM modules, and a board of four that links them without it", () => {
     expect(analyze(nvlinkTheGpuHas, server({ gpu: ["h100-80gb-sxm5", 8, "nvswitch"] }))).toEqual([]);
-    expect(analyze(nvlinkTheGpuHas, server({ gpu: ["h100-80gb-sxm5", 4, "none"] }))).toEqual([]);
+    for (const count of [4, 7]) expect(analyze(nvlinkTheGpuHas, server({ gpu: ["h100-80gb-sxm5", count, "none"] }))).toEqual([]);
     expectViolations(analyze(nvlinkTheGpuHas, server({ gpu: ["h100-80gb-sxm5", 4, "bridge"] })), { at, says: ["NVLink bridges asked"], allowed: "nvswitch" });
   });
 

@@ -69,6 +69,7 @@ describe("tensor-parallel-in-nvlink-domain", () => {
     expectViolations(analyze(tensorParallelInNvlinkDomain, cut(4, 2)), { at, says: ["4 GPUs", "NVLink joins 2"], allowed: "2 or less" });
     expectViolations(analyze(tensorParallelInNvlinkDomain, cut(4, 1)), { at, says: ["4 GPUs", "no NVLink"], allowed: "2 or less" });
     expect(analyze(tensorParallelInNvlinkDomain, cut(16, 8))).toHaveLength(1);
+    expectViolations(analyze(tensorParallelInNvlinkDomain, cut(4, 2), { config: { overPcie: 4 } }), { at, says: ["NVLink joins 2"], allowed: "2 or less" });
   });
 
   it("accepts the domain itself, and two or what the site allows over PCIe", () => {
@@ -81,8 +82,12 @@ describe("large-models-on-tensor-and-pipeline", () => {
   const cut = (tensorParallel: number, pipelineParallel: number, nvlinkDomain: number, parametersBillion = 68.98) => service({ tensorParallel, pipelineParallel, nvlinkDomain }, ({ model }) => (model.parametersBillion = parametersBillion));
 
   it("objects to tensor parallelism alone and to pipeline stages alone across domains", () => {
-    expectViolations(analyze(largeModelsOnTensorAndPipeline, cut(4, 1, 2)), { at: "services.assistant.pipelineParallel", says: ["68.98 billion", "without pipeline"], allowed: "2 or more of both from 68 billion parameters on" });
-    expectViolations(analyze(largeModelsOnTensorAndPipeline, cut(1, 4, 2)), { at: "services.assistant.tensorParallel", says: ["without tensor"], allowed: "2 or more of both from 68 billion parameters on" });
+    expectViolations(analyze(largeModelsOnTensorAndPipeline, cut(4, 1, 2)), { at: "services.assistant.pipelineParallel", says: ["68.98 billion", /without pipeline parallelism$/], allowed: "2 or more of both from 68 billion parameters on" });
+    expectViolations(analyze(largeModelsOnTensorAndPipeline, cut(1, 4, 2)), { at: "services.assistant.tensorParallel", says: [/without tensor parallelism$/], allowed: "2 or more of both from 68 billion parameters on" });
+  });
+
+  it("objects from 68 billion parameters on, which is where models called 70B begin, and to two GPUs already", () => {
+    expectViolations(analyze(largeModelsOnTensorAndPipeline, cut(2, 1, 1, 68)), { at: "services.assistant.pipelineParallel", says: ["tensor parallel 2, pipeline parallel 1"], allowed: "2 or more of both from 68 billion parameters on" });
   });
 
   it("accepts both together, one domain that holds it, and smaller models", () => {

@@ -49,11 +49,13 @@ describe("driver-for-gpu", () => {
     expect(analyze(driverForGpu, driver("570", { gpus: gpus("b200-sxm") }))).toEqual([]);
     expect(analyze(driverForGpu, driver("580", { gpus: gpus("rtx-pro-6000-blackwell-server") }))).toEqual([]);
     expect(analyze(driverForGpu, driver("535", { gpus: gpus("a40") }))).toEqual([]);
+    expect(analyze(driverForGpu, driver("570", { gpus: gpus("b200-sxm"), version: "570.133.19" }))).toHaveLength(1);
   });
 
   it("refuses MIG where the driver is too old for it", () => {
     expectViolations(analyze(driverForGpu, driver("535", { gpus: gpus("h200-sxm", "nvswitch", "1g.18gb") })), { at, says: ["535.309.01", "NVIDIA H200", "MIG"], allowed: "550.90.07 or newer" });
     expect(analyze(driverForGpu, driver("570", { gpus: gpus("h200-sxm", "nvswitch", "1g.18gb"), version: "550.90.07" }))).toEqual([]);
+    expect(analyze(driverForGpu, driver("570", { gpus: gpus("h200-sxm", "nvswitch", "1g.18gb"), version: "550.90.06" }))).toHaveLength(1);
     expect(analyze(driverForGpu, driver("535", { gpus: gpus("h200-sxm", "nvswitch") }))).toEqual([]);
     expect(analyze(driverForGpu, driver("535", { gpus: gpus("h100-80gb-sxm5", "nvswitch", "1g.10gb") }))).toEqual([]);
   });
@@ -86,6 +88,7 @@ describe("cuda-toolkit-full-features", () => {
 
   it("objects from the least driver on and up to the toolkit's own, which is enough", () => {
     const on = (version: string) => analyze(cudaToolkitFullFeatures, driver("570", { cudaToolkit: "12.8", version }));
+    expect(on("524")).toEqual([]);
     expect(on("525")).toHaveLength(1);
     expect(on("570.86.09")).toHaveLength(1);
     expect(on("570.86.10")).toEqual([]);
@@ -99,6 +102,10 @@ describe("cuda-toolkit-full-features", () => {
 describe("cuda-toolkit-for-gpu", () => {
   it.each(["b200-sxm", "rtx-pro-6000-blackwell"])("refuses the guide's CUDA 12.2 for %s", (model) => {
     expectViolations(analyze(cudaToolkitForGpu, driver("580", { cudaToolkit: "12.2", gpus: gpus(model) })), { at: "software.cudaToolkit", says: ["CUDA 12.2", "gpu-01", /compute capability 1[02]\.0/], allowed: "12.8 or newer, or none" });
+  });
+
+  it("refuses the release before the first one", () => {
+    expect(analyze(cudaToolkitForGpu, broken(driver("580", { gpus: gpus("b200-sxm") }), (spec) => Object.assign(spec, { cudaToolkit: "12.7" })))).toHaveLength(1);
   });
 
   it.each([["12.8", "b200-sxm"], ["13.0", "b200-sxm"], ["none", "b200-sxm"], ["12.2", "h100-80gb-sxm5"], ["12.2", "rtx-4090"]] as const)("accepts %s for %s", (cudaToolkit, model) => {

@@ -28,6 +28,12 @@ describe("server-power", () => {
     expectViolations(analyze(serverPower, spec), { at: "servers.gpu-01.maxPowerWatts", says: ["draw 1438 W"], allowed: "1000 W" });
   });
 
+  it("counts nothing for NPUs whose draw is not stated", () => {
+    const npus = (maxPowerWatts: number) => broken(supplies(maxPowerWatts), (spec) => Object.assign(spec, { npus: { resourceName: "vendor.example/npu", count: 8 } }));
+    expect(analyze(serverPower, npus(1639))).toEqual([]);
+    expectViolations(analyze(serverPower, npus(1638)), { at: "servers.gpu-01.maxPowerWatts", says: ["draw 1639 W"], allowed: "1638 W" });
+  });
+
   it("takes the site's overhead", () => {
     expect(analyze(serverPower, supplies(1425), { config: { overheadPercent: 0 } })).toEqual([]);
     expect(analyze(serverPower, supplies(1424), { config: { overheadPercent: 0 } })).toHaveLength(1);

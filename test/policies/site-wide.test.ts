@@ -31,6 +31,7 @@ describe("monitoring-enabled", () => {
     const off = site(({ monitoring }) => (monitoring.enabled = false));
     expectViolations(analyze(monitoringEnabled, off), { at: "monitoring.enabled", says: ["gpu-01 and gpu-02"], allowed: "true" });
     expect(analyze(monitoringEnabled, broken(off, (spec) => (spec.servers = {})))).toEqual([]);
+    expectViolations(analyze(monitoringEnabled, broken(off, ({ servers }) => delete servers["gpu-02"])), { at: "monitoring.enabled", says: [/of gpu-01$/], allowed: "true" });
   });
 });
 
@@ -54,6 +55,10 @@ describe("alerts-reach-somebody", () => {
     expect(analyze(alertsReachSomebody, broken(lab, (spec) => (spec.site.dataClass = "finance")))).toHaveLength(1);
     expect(analyze(alertsReachSomebody, broken(lab, (spec) => (spec.servers = siteSpec().servers)))).toHaveLength(1);
     expect(analyze(alertsReachSomebody, broken(lab, (spec) => (spec.services = siteSpec().services)))).toHaveLength(1);
+    expect(analyze(alertsReachSomebody, broken(lab, (spec) => {
+      spec.services = siteSpec().services;
+      for (const service of Object.values(spec.services)) service.standbyReplicas = 0;
+    }))).toEqual([]);
     expect(analyze(alertsReachSomebody, broken(silent, ({ monitoring }) => (monitoring.enabled = false)))).toEqual([]);
   });
 });
@@ -70,6 +75,12 @@ describe("prices-within-budget", () => {
   it("asks no minimum of a list with gaps, and nothing without a budget", () => {
     expect(analyze(pricesWithinBudget, broken(budget(164001), ({ servers }) => delete servers["gpu-01"]?.price))).toEqual([]);
     expect(analyze(pricesWithinBudget, site((spec) => delete spec.site.budget))).toEqual([]);
+    expect(analyze(pricesWithinBudget, broken(budget(1), (spec) => (spec.servers = {})))).toEqual([]);
+  });
+
+  it("adds up the prices that are stated, of one server too", () => {
+    expectViolations(analyze(pricesWithinBudget, broken(budget(0, 83999), ({ servers }) => delete servers["gpu-01"]?.price)), { at: "site.budget.max", says: ["84000 USD"], allowed: "83999 USD or less" });
+    expectViolations(analyze(pricesWithinBudget, broken(budget(80001), ({ servers }) => (delete servers["gpu-02"], delete servers["ctrl-01"]))), { at: "site.budget.min", says: ["80000 USD"], allowed: "80001 USD or more" });
   });
 });
 
@@ -150,7 +161,7 @@ describe("images-pinned", () => {
 });
 
 describe("secrets-in-secrets", () => {
-  it.each(["API_KEY", "DB_PASSWORD", "HfToken", "AWS_SECRET_ACCESS_KEY"])("refuses a value in the variable %s, and does not print it", (name) => {
+  it.each(["API_KEY", "DB_PASSWORD", "HfToken", "AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "GPG_PASSPHRASE", "CLIENT_SECRET", "SSH_PRIVATE_KEY"])("refuses a value in the variable %s, and does not print it", (name) => {
     const messages = analyze(secretsInSecrets, pod({ env: [{ name, value: "hunter2" }] }), named);
     expectViolations(messages, { at: `engine.engine.env.${name}`, says: ["environment"], allowed: "valueFrom.secretKeyRef, or a mounted file" });
     expect(messages.join()).not.toContain("hunter2");
@@ -175,5 +186,13 @@ describe("three-tiers", () => {
     });
     expectViolations(analyze(threeTiers, without), { at: "servers", says: [tier], allowed: "hot, warm, and cold or site.objectStore" });
     expect(analyze(threeTiers, broken(without, (spec) => (spec.servers = {})))).toEqual([]);
+    expect(analyze(threeTiers, broken(without, ({ servers }) => Object.values(servers).forEach((server) => delete server.gpus)))).toEqual([]);
+    expect(analyze(threeTiers, broken(without, ({ servers }) => delete servers["ctrl-01"]))).toHaveLength(1);
+  });
+
+  it.each([["hot", 1], ["warm", 1], ["cold", 0]] as const)("takes an object store for no other tier than the cold one: without %s %i", (tier, count) => {
+    const stored = site((spec) => Object.values(spec.servers).forEach(({ tiers }) => Reflect.deleteProperty(tiers, tier)));
+    expect(stored.site.objectStore).toBeDefined();
+    expect(analyze(threeTiers, stored)).toHaveLength(count);
   });
 });
