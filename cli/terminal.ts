@@ -2,12 +2,20 @@ import { styleText } from "node:util";
 
 type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
 
+/** How results are drawn. */
+export interface Paper {
+  /** Colours text where stdout is a terminal that has colours and NO_COLOR is unset. */
+  readonly style: (style: Style, text: string) => string;
+  /** Width of a line: of the terminal, from 60 to 100; 80 in a pipe. */
+  readonly columns: number;
+  /** Whether block characters can be shown: where the locale is UTF-8 and TERM is not dumb. Else bars are of ASCII characters. */
+  readonly unicode: boolean;
+}
+
 /** Where a command writes. Results go to stdout, progress and complaints to stderr, so that a pipe gets results only. */
-export interface Terminal {
+export interface Terminal extends Paper {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
-  /** Colours text where stdout is a terminal and NO_COLOR is unset. */
-  readonly style: (style: Style, text: string) => string;
   /** Shows what long work is doing now. */
   readonly progress: Progress;
 }
@@ -76,16 +84,32 @@ function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== "EPIPE") throw error;
 }
 
+const pipeColumns = 80;
+const fewestColumns = 60;
+/** Longer lines are hard to read. */
+const mostColumns = 100;
+
+/** What a stream can show, by its kind and the environment variables that say so. */
+export function paperOf(stream: { isTTY?: boolean; columns?: number }, env: Readonly<Record<string, string | undefined>>): Paper {
+  const colour = stream.isTTY === true && env["NO_COLOR"] === undefined && env["TERM"] !== "dumb";
+  const columns = stream.isTTY === true && stream.columns !== undefined && stream.columns > 0 ? stream.columns : pipeColumns;
+  const locale = env["LC_ALL"] || env["LC_CTYPE"] || env["LANG"] || "";
+  return {
+    style: (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text),
+    columns: Math.max(fewestColumns, Math.min(mostColumns, columns)),
+    unicode: /utf-?8/i.test(locale) && env["TERM"] !== "dumb",
+  };
+}
+
 /** The process's own terminal. */
 export function processTerminal(): Terminal {
   process.stdout.on("error", ignoreClosedPipe);
   process.stderr.on("error", ignoreClosedPipe);
-  const colour = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
   const err = (text: string): void => void process.stderr.write(text);
   return {
+    ...paperOf(process.stdout, process.env),
     out: (text) => void process.stdout.write(text),
     err,
-    style: (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text),
     progress: process.stderr.isTTY ? terminalProgress(process.stderr) : plainProgress(err),
   };
 }

@@ -33,6 +33,6 @@ export async function plan(terminal: Terminal, name: string | undefined, options
   });
   terminal.progress.done();
   if (options.json === true) terminal.out(`${JSON.stringify({ environments: plans }, null, 2)}\n`);
-  else terminal.out(plans.map((each) => renderPlan(each, terminal.style, name !== undefined)).join("\n"));
+  else terminal.out(plans.flatMap((each) => loaded.filter((environment) => environment.name === each.environment).map(({ environment }) => renderPlan(each, environment, terminal, name !== undefined))).join("\n"));
   return plans.length === names.length && plans.every(({ ok }) => ok) ? exitCodes.well : exitCodes.finding;
 }

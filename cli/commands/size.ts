@@ -1,5 +1,5 @@
 import { gpuSupport } from "../../components/inference/placement";
-import { chooseParallel, closestChoice, prefillTokensPerSecond, roofline, smallestChanges, splitFault, type Change, type ReplicaChoice, type ReplicaRequest } from "../../components/inference/sizing";
+import { chooseParallel, closestChoice, naturalChoices, prefillTokensPerSecond, roofline, smallestChanges, splitFault, type Change, type ReplicaChoice, type ReplicaRequest } from "../../components/inference/sizing";
 import { exitCodes } from "../exit";
 import type { ExitCode } from "../exit";
 import { renderSize } from "../render/size";
@@ -53,6 +53,16 @@ function statedFault({ request, shape, servers }: SizeInput): string {
   return splitFault(request, shape, { tensorParallel, pipelineParallel, servers }) ?? `no way to cut it over ${servers * shape.devicesPerServer} GPUs is allowed`;
 }
 
+function withEstimate(choice: ReplicaChoice, { request, shape }: SizeInput): ReplicaChoice {
+  const links = { nvlink: choice.split.tensorParallel <= shape.nvlinkDomain, pcieGeneration: shape.pcieGeneration };
+  return { ...choice, sizing: { ...choice.sizing, estimate: roofline(request, shape.gpu, choice.split, links) } };
+}
+
+/** The ways to cut a replica over the given GPUs, for comparing them with the one that {@link sizeModel} took; those that fit with an estimate. */
+export function sizeWays(input: SizeInput): ReplicaChoice[] {
+  return naturalChoices(input.request, input.shape, input.servers).map((choice) => (choice.sizing.memory.marginBytes < 0 ? choice : withEstimate(choice, input)));
+}
+
 /** Sizes one replica on GPUs of one kind. */
 export function sizeModel(input: SizeInput): SizeResult {
   const { request, shape, servers, gpuId } = input;
@@ -64,9 +74,7 @@ export function sizeModel(input: SizeInput): SizeResult {
   const fit = support.fault === undefined ? chooseParallel(request, shape, servers) : undefined;
   if (fit !== undefined) {
     const { tensorParallel, pipelineParallel } = fit.split;
-    const links = { nvlink: tensorParallel <= shape.nvlinkDomain, pcieGeneration: shape.pcieGeneration };
-    const estimate = roofline(request, shape.gpu, fit.split, links);
-    return { ...base, fits: true, choice: { ...fit, sizing: { ...fit.sizing, estimate } }, prefillTokensPerSecond: prefillTokensPerSecond(request, shape.gpu, tensorParallel, pipelineParallel), changes: [] };
+    return { ...base, fits: true, choice: withEstimate(fit, input), prefillTokensPerSecond: prefillTokensPerSecond(request, shape.gpu, tensorParallel, pipelineParallel), changes: [] };
   }
   const supported = (changed: ReplicaRequest): number | undefined => {
     if (gpuSupport(changed.engine, shape.gpu, changed.precision).fault !== undefined) return undefined;
@@ -83,6 +91,6 @@ export function sizeModel(input: SizeInput): SizeResult {
 export function size(terminal: Terminal, modelId: string | undefined, options: SizeOptions): Promise<ExitCode> {
   const input = readSizeInput(modelId, options);
   const result = sizeModel(input);
-  terminal.out(options.json === true ? `${JSON.stringify(result, null, 2)}\n` : renderSize(result, input, terminal.style));
+  terminal.out(options.json === true ? `${JSON.stringify(result, null, 2)}\n` : renderSize(result, sizeWays(input), input, terminal));
   return Promise.resolve(result.fits ? exitCodes.well : exitCodes.finding);
 }

@@ -102,7 +102,7 @@ async function withEmbedded({ terminal, loaded, secrets, replace, options, signa
   terminal.progress.doing(`planning ${loaded.name}`);
   const plan = await withEngineErrors(() => planEnvironment(loaded, given));
   terminal.progress.done();
-  terminal.err(renderPlan(plan, terminal.style, true));
+  terminal.err(renderPlan(plan, loaded.environment, terminal, true));
   if (!plan.ok) return { code: exitCodes.finding, result: { plan } };
   const changing = plan.resources.some(({ op }) => op !== "same");
   if (changing && !(await confirm(`Make ${loaded.name} so?`, options.yes === true))) return { code: exitCodes.finding, result: {} };

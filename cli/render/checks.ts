@@ -1,5 +1,6 @@
 import type { PolicyViolation } from "../../engine/events";
-import type { Terminal } from "../terminal";
+import type { Paper } from "../terminal";
+import { wrap } from "../text";
 
 /** A violated rule, as `--json` has it. */
 export interface Check {
@@ -24,11 +25,12 @@ export function toChecks(violations: readonly PolicyViolation[]): Check[] {
     .sort((a, b) => rank(a.level) - rank(b.level) || a.policy.localeCompare(b.policy) || a.message.localeCompare(b.message));
 }
 
-/** One line a violated rule and one sum. */
-export function renderChecks(checks: readonly Check[], rules: number, style: Terminal["style"]): string {
+/** A paragraph a violated rule and one sum. */
+export function renderChecks(checks: readonly Check[], rules: number, { style, columns }: Paper): string {
   const lines = checks.map((check) => {
     const label = check.level === "mandatory" ? style("red", "violation") : style("yellow", "warning  ");
-    return `  ${label}  ${check.policy}: ${check.message}\n`;
+    const [head = "", ...more] = `${check.policy}: ${check.message}`.split("\n");
+    return wrap(head, `  ${label}  `, columns) + more.map((line) => wrap(line, " ".repeat(13), columns)).join("");
   });
   const mandatory = checks.filter((check) => check.level === "mandatory").length;
   const advisory = checks.length - mandatory;

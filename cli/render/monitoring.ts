@@ -1,5 +1,6 @@
 import type { MonitoringSummary } from "../../components/monitoring/summary";
-import type { Terminal } from "../terminal";
+import type { Paper } from "../terminal";
+import { wrap } from "../text";
 
 const where = {
   standalone: "Prometheus, Alertmanager and Grafana",
@@ -8,12 +9,15 @@ const where = {
 } as const;
 
 /** What is measured, where that is kept and who is told. Empty where monitoring is off. */
-export function renderMonitoring(summary: MonitoringSummary | undefined, style: Terminal["style"]): string {
+export function renderMonitoring(summary: MonitoringSummary | undefined, { style, columns }: Paper): string {
   if (summary === undefined) return "";
   const { mode, keptOn, alerts, receivers } = summary;
   const kept = keptOn === undefined ? "" : ` on ${keptOn.server}, ${keptOn.retentionGiB} GiB on its ${keptOn.tier} tier`;
   const told = receivers.map(({ name, kind, minimumSeverity }) => `${name} (${kind}, from ${minimumSeverity} on)`).join(", ");
   const critical = alerts.filter(({ severity }) => severity === "critical").length;
-  const notes = receivers.length === 0 ? `    ${style("dim", "note: nobody is told of alerts: name somebody in monitoring.receivers")}\n` : "";
-  return `  ${style("bold", "monitoring")}  ${where[mode]}${kept}\n    ${alerts.length} alerts, ${critical} of them critical${told === "" ? "" : `, to ${told}`}\n${notes}`;
+  return [
+    wrap(`${style("bold", "monitoring")}  ${where[mode]}${kept}`, "  ", columns, { hang: 4 }),
+    wrap(`${alerts.length} alerts, ${critical} of them critical${told === "" ? "" : `, to ${told}`}`, "    ", columns, { hang: 6 }),
+    ...(receivers.length === 0 ? [wrap("nobody is told of alerts: name somebody in monitoring.receivers", `    ${style("dim", "note:")} `, columns, { style: (line) => style("dim", line) })] : []),
+  ].join("");
 }

@@ -1,8 +1,11 @@
 import { cpu, gpu } from "../../components/catalog";
+import type { Environment } from "../../components/environment";
 import type { TierPlan } from "../../components/servers/plan";
 import type { EnvironmentPlan } from "../plan-environment";
 import { table } from "../table";
-import type { Terminal } from "../terminal";
+import type { Paper } from "../terminal";
+import { wrap } from "../text";
+import { capacity, renderLevels, siteLevels } from "./capacity";
 import { renderChecks } from "./checks";
 import { renderMonitoring } from "./monitoring";
 import { renderStandby } from "./recovery";
@@ -12,11 +15,6 @@ import { renderChanges, renderSteps } from "./steps";
 type PlannedServer = EnvironmentPlan["servers"][number];
 
 const shownAlike = 3;
-
-/** `7.68 TB`, `480 GB`. */
-export function capacity(gigabytes: number): string {
-  return gigabytes >= 1000 ? `${Number((gigabytes / 1000).toFixed(2))} TB` : `${Math.round(gigabytes)} GB`;
-}
 
 function hardware({ facts }: PlannedServer): string {
   const processor = `${facts.cpu.sockets > 1 ? `${facts.cpu.sockets}x ` : ""}${cpu(facts.cpu.model)?.name ?? facts.cpu.model}`;
@@ -59,25 +57,44 @@ function groupAlike(servers: readonly PlannedServer[]): PlannedServer[][] {
   return [...groups.values()];
 }
 
-function renderGroup(group: readonly PlannedServer[], style: Terminal["style"]): string {
+function renderGroup(group: readonly PlannedServer[], { style, columns }: Paper): string {
   const first = group[0];
   if (first === undefined) return "";
   const names = group.map(({ name }) => name);
   const title = names.length <= shownAlike ? names.join(", ") : `${names.slice(0, shownAlike).join(", ")} and ${names.length - shownAlike} alike`;
-  const problems = first.problems.map((problem) => `    ${style("red", "cannot work")}: ${problem}\n`).join("");
-  const notes = first.notes.map((note) => `    ${style("dim", `note: ${note}`)}\n`).join("");
-  return `  ${style("bold", title)}  ${hardware(first)}\n${table(arrays(first), "    ")}    ${versions(first)}\n${problems}${notes}`;
+  return [
+    wrap(`${style("bold", title)}  ${hardware(first)}`, "  ", columns, { hang: 4 }),
+    table(arrays(first), "    ", columns),
+    wrap(versions(first), "    ", columns, { hang: 6 }),
+    ...first.problems.map((problem) => wrap(`${style("red", "cannot work")}: ${problem}`, "    ", columns, { hang: 6 })),
+    ...first.notes.map((note) => wrap(note, `    ${style("dim", "note:")} `, columns, { style: (line) => style("dim", line) })),
+  ].join("");
 }
 
-/** One environment's plan as text. Unchanged resources are counted, not listed. */
-export function renderPlan(plan: EnvironmentPlan, style: Terminal["style"], listResources: boolean): string {
+function renderDiagnostics({ diagnostics }: EnvironmentPlan, { style, columns }: Paper): string {
+  return diagnostics
+    .filter(({ severity }) => severity === "error" || severity === "warning")
+    .map(({ severity, message }) => {
+      const [head = "", ...more] = message.trim().split("\n");
+      const label = `  ${style(severity === "error" ? "red" : "yellow", severity)}  `;
+      return wrap(head, label, columns) + more.map((line) => wrap(line, "    ", columns)).join("");
+    })
+    .join("");
+}
+
+/** One environment's plan as text, within the paper's columns. Unchanged resources are counted, not listed. */
+export function renderPlan(plan: EnvironmentPlan, environment: Environment, paper: Paper, listResources: boolean): string {
   const gpus = plan.servers.reduce((sum, { facts }) => sum + (facts.gpus?.count ?? 0), 0);
   const servers = `${plan.servers.length} server${plan.servers.length === 1 ? "" : "s"}, ${gpus} GPU${gpus === 1 ? "" : "s"}`;
-  const heading = `${style("bold", plan.environment)}  ${servers}: ${renderChanges(plan.changes)}\n`;
-  const groups = groupAlike(plan.servers).map((group) => renderGroup(group, style));
-  const resources = listResources ? renderSteps(plan.resources, style) : "";
-  const complaints = plan.diagnostics
-    .filter(({ severity }) => severity === "error" || severity === "warning")
-    .map(({ severity, message }) => `  ${style(severity === "error" ? "red" : "yellow", severity)}  ${message.trim()}\n`);
-  return [heading, ...groups, renderWorkloads(plan.workloads, style), renderMonitoring(plan.monitoring, style), renderStandby(plan.standby, style), resources, complaints.join(""), renderChecks(plan.checks, plan.rules, style)].join("");
+  return [
+    wrap(`${paper.style("bold", plan.environment)}  ${servers}: ${renderChanges(plan.changes)}`, "", paper.columns),
+    ...groupAlike(plan.servers).map((group) => renderGroup(group, paper)),
+    renderWorkloads(plan.workloads, paper),
+    renderMonitoring(plan.monitoring, paper),
+    renderStandby(plan.standby, paper),
+    renderLevels(siteLevels(environment, plan), paper),
+    listResources ? renderSteps(plan.resources, paper) : "",
+    renderDiagnostics(plan, paper),
+    renderChecks(plan.checks, plan.rules, paper),
+  ].join("");
 }

@@ -1,7 +1,7 @@
 import type { EngineEvent, StepEventMetadata } from "../../engine/events";
 import type { StepOp } from "../../engine/model";
 import { table } from "../table";
-import type { Terminal } from "../terminal";
+import type { Paper } from "../terminal";
 
 /** One resource of a plan, as users read it. */
 export interface PlannedStep {
@@ -80,15 +80,24 @@ function inTreeOrder(steps: readonly PlannedStep[]): PlannedStep[] {
   return walk("", 0);
 }
 
+/** A type that the name does not say already: an object's name begins with its kind. */
+function shownType({ name, type }: PlannedStep): string {
+  const kind = type.slice(type.lastIndexOf(":") + 1).toLowerCase();
+  return type.startsWith("kubernetes:") && name.startsWith(`${kind}-`) ? "" : type;
+}
+
 /** The resources that change, indented by their depth in the tree. */
-export function renderSteps(steps: readonly PlannedStep[], style: Terminal["style"]): string {
+export function renderSteps(steps: readonly PlannedStep[], { style, columns }: Paper): string {
   const changing = steps.filter((step) => step.op !== "same");
   return table(
     changing.map((step) => {
       const sign = signs[step.op] ?? { sign: "?", style: "dim" };
-      return [style(sign.style, sign.sign.padEnd(2)), "  ".repeat(step.depth) + step.name, style("dim", step.type), step.changed.join(", ")];
+      const type = shownType(step);
+      const after = [...(type === "" ? [] : [style("dim", type)]), ...(step.changed.length === 0 ? [] : [step.changed.join(", ")])];
+      return [style(sign.style, sign.sign.padEnd(2)), "  ".repeat(step.depth) + step.name, after.join("  ")];
     }),
     "  ",
+    columns,
   );
 }
 

@@ -10,6 +10,7 @@ import { costSvg } from "../../cli/render/cost-svg";
 import { breakEvenText, moneyRange, percent, pricePerHour } from "../../cli/render/cost-words";
 import { planCost, type CostPlan } from "../../components/cost";
 import { ProjectCopy } from "../support/project-copy";
+import { plainTerminal } from "../support/paper";
 
 const folder = mkdtempSync(path.join(tmpdir(), "rackwright-cost-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -18,7 +19,7 @@ const plain = (_: string, text: string): string => text;
 
 async function run(name: string, options: CostCommandOptions = {}): Promise<{ code: number; text: string }> {
   let text = "";
-  const terminal = { out: (more: string) => void (text += more), err: () => undefined, style: plain, progress: { doing: () => undefined, done: () => undefined } };
+  const terminal = plainTerminal((more) => void (text += more));
   try {
     return { code: await cost(terminal, name, options), text };
   } catch (error) {

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { renderHostReport } from "../../cli/render/drift";
 import { renderChecks, toChecks } from "../../cli/render/checks";
-import { capacity } from "../../cli/render/plan";
+import { capacity } from "../../cli/render/capacity";
 import { plannedSteps, renderChanges, renderSteps } from "../../cli/render/steps";
 import { renderVerdict } from "../../cli/render/verdict";
 import type { EngineEvent, PolicyEvent, StepEventMetadata } from "../../engine/events";
 import type { StepOp } from "../../engine/model";
+import { plainPaper } from "../support/paper";
 
 const plain = (_: string, text: string): string => text;
 const prefix = "urn:pulumi:lab::rackwright::";
@@ -60,8 +61,39 @@ describe("plannedSteps", () => {
   });
 
   it("lists what changes and not what stays", () => {
-    const text = renderSteps(plannedSteps([pre("same", server, "rackwright:servers:Server", stack), pre("update", command, "command:remote:Command", server, ["create"])]), plain);
+    const text = renderSteps(plannedSteps([pre("same", server, "rackwright:servers:Server", stack), pre("update", command, "command:remote:Command", server, ["create"])]), plainPaper);
     expect(text).toBe("  ~     gpu-01-hot  command:remote:Command  create\n");
+  });
+});
+
+describe("renderSteps", () => {
+  const site = `${prefix}rackwright:site:Site::lab`;
+  const object = (op: StepOp, type: string, name: string, diffs?: string[]): EngineEvent => pre(op, `${prefix}rackwright:site:Site$${type}::${name}`, type, site, diffs);
+
+  it("leaves out a type that the name says already, and no other", () => {
+    const steps = plannedSteps([
+      object("create", "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding", "clusterrolebinding-rackwright"),
+      object("create", "kubernetes:core/v1:ConfigMap", "own-name"),
+      object("update", "kubernetes:apps/v1:Deployment", "deployment-assistant", ["spec"]),
+    ]);
+    expect(renderSteps(steps, plainPaper)).toBe(
+      `  +   clusterrolebinding-rackwright
+  ~   deployment-assistant  spec
+  +   own-name              kubernetes:core/v1:ConfigMap
+`,
+    );
+  });
+
+  it("goes on below where a line has no room", () => {
+    const inputs = ["connection", "create", "environment", "logging", "triggers", "update"];
+    const text = renderSteps(plannedSteps([object("update", "command:remote:Command", "gpu-01-of-the-second-row-of-racks-monitoring", inputs)]), { ...plainPaper, columns: 60 });
+    expect(text).toBe(
+      `  ~   gpu-01-of-the-second-row-of-  command:remote:Command
+      racks-monitoring              connection, create,
+                                    environment, logging,
+                                    triggers, update
+`,
+    );
   });
 });
 
@@ -93,9 +125,20 @@ describe("checks", () => {
     ]);
   });
 
+  it("breaks a long message between words, behind its label", () => {
+    const long: PolicyEvent = { ...violation("drives-by-id", "mandatory"), message: "What the rule is about.\nservers.gpu-01.tiers.hot.drives: nvme0n1 changes between boots. Allowed: names under /dev/disk/by-id. Remedy: look it up." };
+    expect(renderChecks(toChecks([long]), 39, plainPaper)).toBe(
+      `  violation  drives-by-id: servers.gpu-01.tiers.hot.drives: nvme0n1 changes
+             between boots. Allowed: names under /dev/disk/by-id. Remedy: look
+             it up.
+  39 rules: 1 violated
+`,
+    );
+  });
+
   it("ends with a sum", () => {
-    expect(renderChecks([], 39, plain)).toBe("  39 rules: all hold\n");
-    expect(renderChecks(toChecks([violation("b", "advisory"), violation("c", "mandatory")]), 39, plain)).toContain("  39 rules: 1 violated, 1 warning\n");
+    expect(renderChecks([], 39, plainPaper)).toBe("  39 rules: all hold\n");
+    expect(renderChecks(toChecks([violation("b", "advisory"), violation("c", "mandatory")]), 39, plainPaper)).toContain("  39 rules: 1 violated, 1 warning\n");
   });
 });
 

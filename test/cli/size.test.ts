@@ -1,18 +1,23 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
+import { stripVTControlCharacters, styleText } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { size, type SizeResult } from "../../cli/commands/size";
-import type { SizeOptions } from "../../cli/commands/size-input";
+import { size, sizeModel, sizeWays, type SizeResult } from "../../cli/commands/size";
+import { readSizeInput, type SizeOptions } from "../../cli/commands/size-input";
 import { CliError } from "../../cli/exit";
+import { renderSize } from "../../cli/render/size";
+import type { Paper } from "../../cli/terminal";
+import { displayWidth } from "../../cli/text";
 import { configs } from "../inference/sizing/configs";
+import { plainPaper, plainTerminal } from "../support/paper";
 
 const folder = mkdtempSync(path.join(tmpdir(), "rackwright-size-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function run(model: string | undefined, options: SizeOptions): Promise<{ code: number; text: string }> {
   let text = "";
-  const terminal = { out: (more: string) => void (text += more), err: () => undefined, style: (_: string, plain: string) => plain, progress: { doing: () => undefined, done: () => undefined } };
+  const terminal = plainTerminal((more) => void (text += more));
   try {
     return { code: await size(terminal, model, options), text };
   } catch (error) {
@@ -33,15 +38,63 @@ describe("rackwright size", () => {
     expect(code).toBe(0);
     expect(text).toContain("A100-80GB is taken as a100-80gb-sxm4");
     expect(text).toContain("4 GPUs: tensor parallel 4, pipeline parallel 1");
-    for (const line of ["weights             32.9 GiB", "KV cache            5.0 GiB", "KV cache per token  80.0 KiB", "overhead", "margin", "estimate: ", "It fits."]) expect(text).toContain(line);
+    for (const line of ["█ weights             32.9 GiB", "▓ KV cache            5.0 GiB", "  KV cache per token  80.0 KiB", "▒ overhead", "░ margin", "estimate: ", "It fits."]) expect(text).toContain(line);
   });
 
-  it("fits 80 columns, and a pipe gets no escapes", async () => {
-    for (const [model, gpus] of [["llama-3.1-70b", "4xA100-80GB"], ["deepseek-v3", "8xh100-80gb-sxm5"], ["vit-l-16", "rtx-4090"], ["qwen3-235b-a22b", "8xrtx-pro-6000-blackwell-max-q"]] as const) {
-      const { text } = await run(model, { gpus, servers: "2" });
-      for (const line of text.split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
-      expect(text).not.toContain("\u001b");
+  it.each([60, 72, 80, 100])("keeps within %d columns in every paper, and a pipe gets no escapes", (columns) => {
+    for (const [model, gpus] of [["llama-3.1-70b", "4xA100-80GB"], ["llama-3.1-70b", "2xa100-80gb-sxm4"], ["deepseek-v3", "8xh100-80gb-sxm5"], ["vit-l-16", "rtx-4090"], ["qwen3-235b-a22b", "8xrtx-pro-6000-blackwell-max-q"]] as const) {
+      const input = readSizeInput(model, { gpus, servers: "2" });
+      const drawn = (paper: Partial<Paper>): string => renderSize(sizeModel(input), sizeWays(input), input, { ...plainPaper, columns, ...paper });
+      for (const line of drawn({}).split("\n")) expect(displayWidth(line), line).toBeLessThanOrEqual(columns);
+      expect(drawn({})).not.toContain("\u001b");
+      expect(stripVTControlCharacters(drawn({ style: (style, text) => styleText(style, text, { validateStream: false }) }))).toBe(drawn({}));
+      expect(drawn({ unicode: false })).toMatch(/^[\n\u0020-\u007e]+$/);
     }
+  });
+
+  it("draws the memory of one GPU: what is taken, what is free, what the engine leaves alone", async () => {
+    const { text } = await run("llama-3.1-70b", { gpus: "4xa100-80gb-sxm4" });
+    expect(text).toContain(
+      `Per GPU
+  █████████████████████▓▓▓▒▒░░░░░░░░░░░░░░░░░░░░····  79.1 GiB
+  █ weights             32.9 GiB  bf16
+  ▓ KV cache            5.0 GiB   8 requests of 8,192 tokens
+  ▒ overhead            3.0 GiB   activations, graphs, communication
+  ░ margin              31.9 GiB  free for more cache
+    budget              72.8 GiB  memory setting of vllm: 0.92
+  · left alone          6.3 GiB
+    usable memory       79.1 GiB  what a program can have, not the label
+`,
+    );
+  });
+
+  it("marks in the bar what may be taken where that is less than what would be", async () => {
+    const { text } = await run("llama-3.1-70b", { gpus: "1xa100-80gb-sxm4" });
+    expect(text).toContain(
+      `Per GPU
+  ███████████████████████████████████████████▓▓▓▓▓▓▒  154.5 GiB
+   72.8 GiB may be taken ^
+  █ weights`,
+    );
+    expect(text).not.toContain("░ ");
+  });
+
+  it("sets the ways to cut a replica side by side, with what each would hold and the one that was taken", async () => {
+    const { text } = await run("llama-3.1-70b", { gpus: "8xa100-80gb-sxm4", servers: "2" });
+    expect(text).toContain(
+      `Ways to cut it, and what each GPU holds of what it may
+     1 GPU  whole                 ███████████>  154.5 GiB  does not fit
+    2 GPUs  tensor 2              ███████████>   79.1 GiB  does not fit
+    4 GPUs  tensor 4              ███████░░░░░   40.9 GiB  290 tokens/s, chosen
+    8 GPUs  tensor 8              ████░░░░░░░░   21.7 GiB  540 tokens/s
+  2x8 GPUs  tensor 8, pipeline 2  ██░░░░░░░░░░   12.3 GiB  540 tokens/s
+`,
+    );
+  });
+
+  it("compares nothing where there is one way only, or none", async () => {
+    expect((await run("qwen2.5-7b", { gpus: "rtx-4090" })).text).not.toContain("Ways to cut it");
+    expect((await run("phi-4", { gpus: "4xa40", tensorParallel: "4" })).text).not.toContain("Ways to cut it");
   });
 
   it("ends with 1 and the smallest change where it does not fit, and that change makes it fit", async () => {

@@ -4,7 +4,7 @@ export { keyValueBytesPerGpu, keyValueBytesPerTokenPerGpu, keyValueBytesPerValue
 export { memoryBudget, utilizationOf, type Parallelism } from "./memory";
 export { modelFromConfig, type ModelConfigResult } from "./model-config";
 export { overheadParts, type OverheadInput, type OverheadParts } from "./overhead";
-export { canPipeline, chooseParallel, closestChoice, splitFault, tensorParallelFault, type ReplicaChoice } from "./parallel";
+export { canPipeline, chooseParallel, closestChoice, naturalChoices, splitFault, tensorParallelFault, type ReplicaChoice } from "./parallel";
 export type { DeviceShape, ReplicaRequest, Split } from "./request";
 export { prefillTokensPerSecond, roofline, type Links } from "./roofline";
 export { gibibyte, gibText, gigabyte } from "./units";

@@ -128,6 +128,19 @@ export function chooseParallel(request: ReplicaRequest, shape: DeviceShape, most
   return compromise === undefined ? undefined : settled(compromise);
 }
 
+/**
+ * Ways to spread a replica that are no compromise, whether it fits or not, the fewest GPUs first and each number of GPUs
+ * once: for comparing them.
+ */
+export function naturalChoices(request: ReplicaRequest, shape: DeviceShape, mostServers: number): ReplicaChoice[] {
+  const byGpus = new Map<number, ReplicaChoice>();
+  for (const { servers, gpusPerServer } of sizes(shape, mostServers)) {
+    const natural = splitsOf(request, servers, gpusPerServer).find((split) => isNatural(split, shape) && splitFault(request, shape, split) === undefined);
+    if (natural !== undefined && !byGpus.has(servers * gpusPerServer)) byGpus.set(servers * gpusPerServer, toChoice(request, shape, natural));
+  }
+  return [...byGpus.values()].sort((a, b) => gpusOf(a) - gpusOf(b));
+}
+
 /** The allowed split that comes nearest to fitting, and by how much it does not; undefined where no split is allowed. */
 export function closestChoice(request: ReplicaRequest, shape: DeviceShape, mostServers: number): ReplicaChoice | undefined {
   let closest: ReplicaChoice | undefined;

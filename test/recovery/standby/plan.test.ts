@@ -7,6 +7,7 @@ import { nodePorts } from "../../../components/recovery/standby/node-ports";
 import { planStandby } from "../../../components/recovery/standby/plan";
 import { planSite } from "../../../components/site/plan";
 import { generatedEnvironment } from "../../support/environments";
+import { plainPaper } from "../../support/paper";
 import { balancersOf, bare, planOf, shipped } from "./environments";
 
 type StandbyInput = NonNullable<NonNullable<EnvironmentInput["recovery"]>["standby"]>;
@@ -196,13 +197,11 @@ describe("what cannot work", () => {
 });
 
 describe("the plan as text", () => {
-  const plain = (_: string, text: string): string => text;
-
   it("names who switches, where to, and how long each failure takes", () => {
-    const text = renderStandby(planOf(shipped("sme-production")), plain);
-    expect(text).toMatch(/^ {2}standby {2}keepalived: HAProxy on store-01 and gpu-01, at 10\.20\.0\.50 port 8080; within 30 s\n {4}assistant: gpu-01, gpu-02 as standby\n/);
-    expect(text).toMatch(/a server that crashes +6\.5 s +at worst\n +detect +3\.5 s .*\n +retry +3 s/);
+    const text = renderStandby(planOf(shipped("sme-production")), plainPaper);
+    expect(text).toMatch(/^ {2}standby {2}keepalived: HAProxy on store-01 and gpu-01, at 10\.20\.0\.50 port 8080;\n {4}within 30 s\n {4}assistant: gpu-01, gpu-02 as standby\n/);
+    expect(text).toMatch(/a server that crashes: 6\.5 s at worst\n +detect +3\.5 s .*\n.*\n +retry +3 s/);
   });
 
-  it("says nothing where nothing stands by", () => expect(renderStandby(undefined, plain)).toBe(""));
+  it("says nothing where nothing stands by", () => expect(renderStandby(undefined, plainPaper)).toBe(""));
 });
