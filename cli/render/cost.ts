@@ -2,26 +2,14 @@ import { gpu } from "../../components/catalog";
 import type { CostPlan, OfferCost, Range } from "../../components/cost";
 import { table } from "../table";
 import type { Terminal } from "../terminal";
+import { wrap } from "../text";
 import { breakEvenText, budgetText, moneyRange, percent, plotScale, pricePerHour, savingText, tierTitles } from "./cost-words";
 
 const lineWidth = 80;
 const barWidth = 46;
 const labelWidth = 15;
 
-/** Text broken between words at 80 columns; further lines are as far in as the first one's content. */
-function wrapped(text: string, first: string): string {
-  const indent = " ".repeat(first.length);
-  const lines: string[] = [];
-  let line = first;
-  for (const word of text.split(" ")) {
-    const starts = line === first || line === indent;
-    if (!starts && line.length + 1 + word.length > lineWidth) {
-      lines.push(line);
-      line = indent + word;
-    } else line += starts ? word : ` ${word}`;
-  }
-  return [...lines, line].map((each) => `${each}\n`).join("");
-}
+const wrapped = (text: string, first: string): string => wrap(text, first, lineWidth);
 
 const amount = (value: number): string => moneyRange({ low: value, high: value });
 

@@ -34,7 +34,7 @@ function examples(file: string): Example[] {
 
 const all = [path.join(root, "README.md"), path.join(root, "CONTRIBUTING.md"), ...markdownFiles(path.join(root, "docs"))].flatMap(examples);
 const ours = all.filter(({ command }) => /^(\.\/)?rackwright /.test(command));
-/** Their output depends on nothing but the project, so the page must show exactly it. */
+/** Their output depends on nothing but the project and the locale, so the page must show exactly it. */
 const reproducible = ours.filter(({ command, output }) => output !== undefined && /^\.\/rackwright (plan|size|cost)\b/.test(command));
 
 let project: ProjectCopy;
@@ -60,7 +60,7 @@ describe("commands in the documentation", () => {
   });
 
   it.each(reproducible)("$file: $command prints what the page shows", async ({ command, output }) => {
-    const result = await project.run(command.split(/\s+/).slice(1));
+    const result = await project.run(command.split(/\s+/).slice(1), { env: { LC_ALL: "C.UTF-8", TERM: "xterm" } });
     expect(result.stdout.trimEnd()).toBe(output?.trimEnd());
   });
 
