@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { model, type ModelFact } from "../../../components/catalog";
-import { canPipeline, chooseParallel, closestChoice, smallestChanges, tensorParallelFault, type ReplicaRequest } from "../../../components/inference/sizing";
+import { canPipeline, chooseParallel, closestChoice, naturalChoices, smallestChanges, splitFault, tensorParallelFault, type ReplicaRequest } from "../../../components/inference/sizing";
 import { anyRequest, anyShape, shapeOf } from "./arbitraries";
 
 function request(id: string, changes: Partial<ReplicaRequest> = {}): ReplicaRequest {
@@ -149,5 +149,37 @@ describe("smallestChanges", () => {
       }),
       { numRuns: 40 },
     );
+  });
+});
+
+describe("naturalChoices", () => {
+  const gpusOf = ({ split }: { split: { tensorParallel: number; pipelineParallel: number } }): number => split.tensorParallel * split.pipelineParallel;
+
+  it("has each number of GPUs once, ascending, and nothing that cannot be carried out", () => {
+    fc.assert(
+      fc.property(anyRequest, anyShape, servers, (wanted, shape, most) => {
+        const choices = naturalChoices(wanted, shape, most);
+        const gpus = choices.map(gpusOf);
+        expect(gpus).toEqual([...new Set(gpus)].sort((a, b) => a - b));
+        for (const { split } of choices) expect(splitFault(wanted, shape, split)).toBeUndefined();
+      }),
+    );
+  });
+
+  it("has what is chosen on one server, unless that is a compromise for none of them fits", () => {
+    fc.assert(
+      fc.property(anyRequest, anyShape, (wanted, shape) => {
+        const choices = naturalChoices(wanted, shape, 1);
+        const chosen = chooseParallel(wanted, shape, 1);
+        const fitting = choices.filter(({ sizing }) => sizing.memory.marginBytes >= 0);
+        if (fitting.length > 0) expect(fitting[0]?.split).toEqual(chosen?.split);
+        else if (chosen !== undefined) expect(choices.map(({ split }) => split)).not.toContainEqual(chosen.split);
+      }),
+    );
+  });
+
+  it("keeps to numbers that are stated", () => {
+    expect(naturalChoices(request("llama-3.1-70b", { gpus: 4 }), shapeOf("a100-80gb-sxm4", 8), 1).map(gpusOf)).toEqual([4]);
+    expect(naturalChoices(request("llama-3.1-70b"), shapeOf("a100-80gb-sxm4", 8), 1).map(gpusOf)).toEqual([1, 2, 4, 8]);
   });
 });
