@@ -99,7 +99,8 @@ function lastLine(text: string): string {
   return text.trim().split("\n").at(-1) ?? "";
 }
 
-function sshSettings(connection: Connection, privateKey: string | undefined): Parameters<typeof openConnection>[0] {
+/** How a server is logged in to. */
+export function sshSettings(connection: Connection, privateKey: string | undefined): Parameters<typeof openConnection>[0] {
   const credential = privateKey === undefined ? {} : { privateKey };
   const { bastion, dialTimeoutSeconds, ...target } = connection;
   return {

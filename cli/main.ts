@@ -106,6 +106,20 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .action(run(() => (load("./commands/rehearse") as typeof import("./commands/rehearse")).rehearse));
 
   main
+    .command("fence")
+    .description("power a server that has stopped answering off by its BMC, and let the cluster move what ran there: pods are deleted, volumes detached")
+    .argument("<environment>")
+    .argument("<server>")
+    .option("--release", "after the repair: power it on where it is off, and take the taint away once its node is Ready")
+    .option("--dry-run", "look, say what would be done and which pods end, and do nothing")
+    .option("--yes", "do not ask; needed where there is no terminal")
+    .option("--force-running", "power it off although it works, answers over SSH, or may work for all that is known")
+    .option("--kubeconfig <file>", "way into the cluster. Default: the secret kubeconfig, or k3s's own, read from another control-plane server")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExamples:\n  rackwright fence sme-production gpu-01 --dry-run\n  rackwright fence sme-production gpu-01\n  rackwright fence sme-production gpu-01 --yes --json | jq .outcome\n  rackwright fence sme-production gpu-01 --release\n")
+    .action(run(() => (load("./commands/fence") as typeof import("./commands/fence")).fence));
+
+  main
     .command("destroy")
     .description("take an environment down: what is in its cluster is deleted, hosts are left as they are. No drive is wiped, no package is removed")
     .argument("<environment>")
@@ -126,7 +140,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .command("secret")
     .description("encrypt a value from stdin into an environment's file, as `pulumi config set --secret` does")
     .argument("<environment>")
-    .argument("<name>", "sshPrivateKey, kubeconfig, inferenceApiKey, grafanaAdminPassword, smtpPassword, alertChatUrl, objectStoreAccessKeyId or objectStoreSecretAccessKey")
+    .argument("<name>", "sshPrivateKey, kubeconfig, inferenceApiKey, grafanaAdminPassword, smtpPassword, alertChatUrl, bmcPassword, objectStoreAccessKeyId or objectStoreSecretAccessKey")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExample:\n  rackwright secret dev-test sshPrivateKey < ~/.ssh/id_ed25519\n")
     .action(run(() => (load("./commands/secret") as typeof import("./commands/secret")).secret));

@@ -1,7 +1,7 @@
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { remoteConnection, type Credentials } from "../servers/credentials";
-import { apiAddressOf, apiServerUrl } from "../servers/k3s-plan";
+import { apiAddressOf, k3sKubeconfigFile, reachedFromElsewhere } from "../servers/k3s-plan";
 import { shellCommand } from "../servers/shell";
 import type { Environment } from "../environment/schema";
 import type { Server } from "../servers";
@@ -21,7 +21,6 @@ export interface K3sCluster {
 }
 
 const tokenFile = "/var/lib/rancher/k3s/server/node-token";
-const kubeconfigFile = "/etc/rancher/k3s/k3s.yaml";
 
 /**
  * Installs k3s on all servers: the first makes the cluster and the token; the rest of the control plane joins one by one,
@@ -67,6 +66,6 @@ export function k3sCluster(parent: pulumi.ComponentResource, { environment, cred
     const token = read(`${firstName}-k3s-token`, tokenFile, made).apply((text) => text.trim());
     for (const name of others) join(name, token);
   }
-  const kubeconfig = read(`${firstName}-kubeconfig`, kubeconfigFile, made);
-  return { kubeconfig: kubeconfig.apply((text) => text.replaceAll(/https:\/\/(127\.0\.0\.1|\[::1\]):6443/g, apiServerUrl(address))), joined };
+  const kubeconfig = read(`${firstName}-kubeconfig`, k3sKubeconfigFile, made);
+  return { kubeconfig: kubeconfig.apply((text) => reachedFromElsewhere(text, address)), joined };
 }

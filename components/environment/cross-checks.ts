@@ -1,3 +1,4 @@
+import { bmcFindings } from "./checks/bmcs";
 import type { Checkable } from "./checks/checkable";
 import { driveFindings } from "./checks/drives";
 import { hardwareFindings } from "./checks/hardware";
@@ -11,5 +12,5 @@ import type { Finding } from "./problems";
  * @param defaultPort SSH port of servers that give none.
  */
 export function crossCheck(environment: Checkable, defaultPort: number): Finding[] {
-  return [...driveFindings(environment), ...hardwareFindings(environment), ...roomFindings(environment, defaultPort), ...workloadFindings(environment)];
+  return [...driveFindings(environment), ...hardwareFindings(environment), ...roomFindings(environment, defaultPort), ...bmcFindings(environment), ...workloadFindings(environment)];
 }

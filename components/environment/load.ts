@@ -17,6 +17,7 @@ export const SECRETS = {
   grafanaAdminPassword: "rackwright:grafanaAdminPassword",
   smtpPassword: "rackwright:smtpPassword",
   alertChatUrl: "rackwright:alertChatUrl",
+  bmcPassword: "rackwright:bmcPassword",
 } as const;
 
 /** The configuration key of the environment. */

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { cpuCatalog, gpuCatalog, modelCatalog } from "../catalog";
+import { certificateFault } from "./certificate";
 import { hostKeyFault } from "./host-key";
 
 /**
@@ -196,6 +197,27 @@ const nic = z.strictObject({
   rdma: z.enum(["none", "roce", "infiniband"]).default("none"),
 });
 
+const bmc = z
+  .strictObject({
+    address: hostAddress.describe("IP address or host name of the BMC itself, on the network that it is managed through."),
+    port: port.default(443),
+    user: z.string().regex(/^[!-9;-~]{1,64}$/, "must be a user name of at most 64 letters, digits and signs, without blanks and colons").describe("An account of the BMC that may read the system and reset it. Its password is the secret `rackwright:bmcPassword`."),
+    tls: z
+      .strictObject({
+        fingerprintSha256: z.string().regex(/^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$/, "must be the SHA-256 fingerprint of a certificate, as `openssl x509 -noout -fingerprint -sha256` prints it").optional().describe("Of the one certificate that is accepted."),
+        caCertificate: z.string().superRefine((pem, context) => {
+          const fault = certificateFault(pem);
+          if (fault !== undefined) context.addIssue({ code: "custom", message: fault });
+        }).optional().describe("PEM of the authority that signs the BMCs' certificates; `address` must be a name in the certificate."),
+      })
+      .refine(({ fingerprintSha256, caCertificate }) => (fingerprintSha256 === undefined) !== (caCertificate === undefined), "needs one of fingerprintSha256 and caCertificate, and not both")
+      .describe("How the BMC is known: without it, the password could go to whoever answers."),
+    systemId: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, "must be an Id below /redfish/v1/Systems").optional().describe("Id of the server below /redfish/v1/Systems. Absent: the only one there."),
+    uuid: z.string().regex(/^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/, "must be a UUID, as `dmidecode -s system-uuid` prints it").optional().describe("UUID that the BMC must say of the server."),
+    serialNumber: z.string().min(1).max(64).optional().describe("Serial number that the BMC must say of the server. With neither uuid nor serialNumber, the host name that the BMC says must be the server's name."),
+  })
+  .describe("The server's baseboard management controller, asked by Redfish. `rackwright fence` powers the server off with it.");
+
 const server = z
   .strictObject({
     address: hostAddress,
@@ -213,6 +235,7 @@ const server = z
     drives: z.record(driveId, drive).default({}),
     tiers: z.strictObject({ hot: tier.optional(), warm: tier.optional(), cold: tier.optional() }).prefault({}),
     maxPowerWatts: positive.optional().describe("What the power supplies can deliver together with one failed."),
+    bmc: bmc.optional(),
     price: z.number().min(0).optional().describe("Purchase price, in the site's currency."),
     labels: z.record(label, labelValue).default({}).describe("Further labels of the Kubernetes node."),
     taints: z.array(z.strictObject({ key: label, value: labelValue.optional(), effect: z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]) })).default([]).describe("Further taints of the Kubernetes node."),
@@ -395,6 +418,7 @@ export type Server = Environment["servers"][string];
 export type Tier = NonNullable<Server["tiers"]["hot"]>;
 export type TierName = "hot" | "warm" | "cold";
 export type Drive = Server["drives"][string];
+export type Bmc = NonNullable<Server["bmc"]>;
 export type Gpus = NonNullable<Server["gpus"]>;
 export type Software = Environment["software"];
 export type InferenceServiceSpec = Environment["services"][string];

@@ -34,6 +34,14 @@ export function k3sFilesAddress({ site }: Environment): string | undefined {
   return site.internetAccess ? k3sRelease.downloads : undefined;
 }
 
+/** Where k3s keeps the administrator's kubeconfig on a control-plane server. */
+export const k3sKubeconfigFile = "/etc/rancher/k3s/k3s.yaml";
+
+/** k3s's kubeconfig, which is for its own server, as others reach that one. */
+export function reachedFromElsewhere(kubeconfig: string, address: string): string {
+  return kubeconfig.replaceAll(/https:\/\/(127\.0\.0\.1|\[::1\]):6443/g, apiServerUrl(address));
+}
+
 /** Address of the API server that nodes and people use. */
 export function apiAddressOf({ cluster, servers }: Environment): string | undefined {
   const [first = ""] = cluster.controlPlane;

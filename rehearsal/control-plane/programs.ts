@@ -130,8 +130,8 @@ async function build(module: Module, folder: string, { onProgress, signal }: Pro
   onProgress?.(`built ${module.what} in ${Math.round((Date.now() - started) / 1000)} s: ${readdirSync(folder).join(", ")}`);
 }
 
-/** Waits for whoever else builds the same. The lock of a process that is gone is taken over. */
-async function lock(file: string, what: string, { onProgress, signal }: ProgramOptions): Promise<() => void> {
+/** Waits for whoever else makes the same. The lock of a process that is gone is taken over. */
+export async function lock(file: string, what: string, { onProgress, signal }: ProgramOptions): Promise<() => void> {
   for (let told = false; ; told = true) {
     try {
       writeFileSync(file, String(process.pid), { flag: "wx" });
@@ -144,7 +144,7 @@ async function lock(file: string, what: string, { onProgress, signal }: ProgramO
       rmSync(file, { force: true });
       continue;
     }
-    if (!told) onProgress?.(`waiting for process ${holder ?? "of another checkout"}, which builds ${what}`);
+    if (!told) onProgress?.(`waiting for process ${holder ?? "of another checkout"}, which makes ${what}`);
     await pause(500, signal);
   }
 }
