@@ -132,9 +132,11 @@ function listens(port: number): Promise<boolean> {
 }
 
 async function answers(part: Part, port: number, signal: AbortSignal | undefined): Promise<void> {
-  for (const until = Date.now() + readyWithinSeconds * 1000; Date.now() < until; await pause(100, signal)) {
+  const until = Date.now() + readyWithinSeconds * 1000;
+  while (Date.now() < until) {
     if (part.ended) throw new RehearsalError(`${what} ended:\n${part.lastLines()}`);
     if (await listens(port)) return;
+    await pause(100, signal);
   }
   throw new RehearsalError(`${what} does not answer after ${readyWithinSeconds} s:\n${part.lastLines()}`);
 }

@@ -7,7 +7,7 @@ const pod = (more: Partial<PodObject["spec"]> = {}, metadata: Partial<PodObject[
 });
 const lost = (one: PodObject, ...more: Parameters<typeof lostPods> extends [unknown, unknown, ...infer Rest] ? Partial<Rest> : never) => lostPods("gpu-01", [one], more[0] ?? [], more[1] ?? []);
 const expression = (values: string[], key = "kubernetes.io/hostname", operator = "In") => ({ key, operator, values });
-const required = (...terms: object[]): PodObject["spec"] => ({ affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } } }) as PodObject["spec"];
+const required = (...terms: object[]): PodObject["spec"] => ({ affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } } });
 
 describe("what becomes of a pod when its node is fenced", () => {
   it("it is made anew elsewhere, or is gone where nothing makes it anew", () => {

@@ -127,7 +127,7 @@ describe.skipIf(!full)("takeover of a server that has stopped answering (RACKWRI
     await plane.addNode({ name: "gpu-01", capacity }, { name: "gpu-02", capacity });
     for (const name of ["gpu-01", "gpu-02"]) {
       await plane.call("PATCH", `/api/v1/nodes/${name}`, { metadata: { annotations: { "volumes.kubernetes.io/controller-managed-attach-detach": "true" } } }, "application/merge-patch+json");
-      await apply({ apiVersion: "storage.k8s.io/v1", kind: "CSINode", metadata: { name }, spec: { drivers: [{ name: driver, nodeID: name, topologyKeys: [] }] } } as KubernetesObject);
+      await apply({ apiVersion: "storage.k8s.io/v1", kind: "CSINode", metadata: { name }, spec: { drivers: [{ name: driver, nodeID: name, topologyKeys: [] }] } });
     }
     for (const object of [...stateful(), pinned, bare]) await apply(object);
     for (const name of ["state-0", "train-0"]) await until(`${name} on gpu-01`, async () => ((await pod(name))?.spec.nodeName === "gpu-01" && (await pod(name))?.status?.phase === "Running" ? true : undefined));
