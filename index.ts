@@ -23,6 +23,7 @@ const credentials = {
   grafanaAdminPassword: config.getSecret("grafanaAdminPassword"),
   smtpPassword: config.getSecret("smtpPassword"),
   alertChatUrl: config.getSecret("alertChatUrl"),
+  backupPassword: config.getSecret("backupPassword"),
 };
 const missing = pulumi.runtime.isDryRun() ? [] : missingSecrets(environment, credentials);
 if (missing.length > 0) {

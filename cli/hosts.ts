@@ -60,7 +60,7 @@ async function checkServer(environment: Environment, server: string, privateKey:
   let connection: SshConnection | undefined;
   try {
     connection = await openConnection(sshSettings(plan.connection, privateKey), { signal });
-    for (const step of [...plan.steps, ...plan.clusterSteps]) report.checks.push(await checkStep(connection, server, step, plan.connection.user, signal));
+    for (const step of [...plan.steps, ...plan.clusterSteps, ...plan.recoverySteps]) report.checks.push(await checkStep(connection, server, step, plan.connection.user, signal));
   } catch (error) {
     if (!(error instanceof ConnectionError)) throw error;
     report.unreachable.push({ server, address: `${plan.connection.host}:${plan.connection.port}`, reason: error.message });

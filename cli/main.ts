@@ -140,7 +140,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .command("secret")
     .description("encrypt a value from stdin into an environment's file, as `pulumi config set --secret` does")
     .argument("<environment>")
-    .argument("<name>", "sshPrivateKey, kubeconfig, inferenceApiKey, grafanaAdminPassword, smtpPassword, alertChatUrl, bmcPassword, objectStoreAccessKeyId or objectStoreSecretAccessKey")
+    .argument("<name>", "sshPrivateKey, kubeconfig, inferenceApiKey, grafanaAdminPassword, smtpPassword, alertChatUrl, backupPassword, bmcPassword, objectStoreAccessKeyId or objectStoreSecretAccessKey")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExample:\n  rackwright secret dev-test sshPrivateKey < ~/.ssh/id_ed25519\n")
     .action(run(() => (load("./commands/secret") as typeof import("./commands/secret")).secret));

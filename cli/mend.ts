@@ -13,6 +13,8 @@ const componentOf: Record<StepCheck["kind"], string> = {
   monitoring: `${server}$rackwright:servers:HostMonitoring`,
   standby: `${server}$rackwright:recovery:StandbyBalancer`,
   k3s: `${site}$rackwright:cluster:Cluster$rackwright:cluster:K3sNode`,
+  backup: `${site}$rackwright:recovery:Backup`,
+  "backup-store": `${site}$rackwright:recovery:Backup`,
 };
 
 /**

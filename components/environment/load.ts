@@ -18,6 +18,7 @@ export const SECRETS = {
   smtpPassword: "rackwright:smtpPassword",
   alertChatUrl: "rackwright:alertChatUrl",
   bmcPassword: "rackwright:bmcPassword",
+  backupPassword: "rackwright:backupPassword",
 } as const;
 
 /** The configuration key of the environment. */

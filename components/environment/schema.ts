@@ -391,7 +391,15 @@ const recovery = z
     checkpoints: z.strictObject({ everySteps: count.default(1000), keepLast: count.default(3), tier: z.enum(["warm", "cold"]).optional().describe("Absent: warm where there is one, else cold.") }).prefault({}),
     standby: standby.prefault({}),
     coldStart: z.strictObject({ imagesTier: z.enum(["warm", "cold"]).optional().describe("Absent: cold where there is one, else warm."), rehearseEveryDays: count.default(90) }).prefault({}),
-    backup: z.strictObject({ everyHours: count.default(24), keepDaily: count.default(7), keepWeekly: count.default(4) }).prefault({}),
+    backup: z
+      .strictObject({
+        enabled: z.boolean().default(true).describe("Off: the site has backups of its own."),
+        everyHours: count.max(9999).default(24),
+        keepDaily: count.max(9999).default(7).describe("Snapshots of each content that are kept, the newest of each day."),
+        keepWeekly: count.max(9999).default(4).describe("And the newest of each week."),
+      })
+      .prefault({})
+      .describe("Of what exists on one server and nowhere else: checkpoints, and the cluster's data. Encrypted with the secret `rackwright:backupPassword`."),
   })
   .describe("Checkpoints, hot standby and cold start (guide 5.2).");
 

@@ -66,7 +66,7 @@ Their thresholds are \`monitoring.alerts.gpuUtilizationPercent\`, \`memoryFragme
 
 ## What does not fire
 
-- Backups: where none has ever ended well there is nothing to watch, and neither [BackupOverdue](#backupoverdue) nor [BackupUnverified](#backupunverified) fires. Look at the board once after setting them up.
+- Backups: where none has ever ended well there is no age to watch, and neither [BackupOverdue](#backupoverdue) nor [BackupUnverified](#backupunverified) fires; [BackupFailed](#backupfailed) does.
 - What is not measured: a series that is gone ends its alerts. [TargetDown](#targetdown), [ServerDown](#serverdown), [HostMetricsStale](#hostmetricsstale) and [GpuMissing](#gpumissing) fire in its place.
 - Everything, when the monitoring server is down: have somebody outside expect [Watchdog](#watchdog), which always fires.
 `;

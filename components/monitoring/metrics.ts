@@ -127,6 +127,9 @@ export const metrics = {
     /** When a backup last ended well, and when it was last read back and checked. `what` is what was backed up. */
     rackwright_backup_timestamp_seconds: gauge("s", "what"),
     rackwright_backup_verified_timestamp_seconds: gauge("s", "what"),
+    /** 1 where the last try of a backup, or the last look at it, failed; and where its data are not what was written. */
+    rackwright_backup_failed: gauge(undefined, "what"),
+    rackwright_backup_damaged: gauge(undefined, "what"),
     /** The installed driver; 1. */
     rackwright_driver_info: gauge(undefined, "version", "branch"),
     /** When a certificate on the host ends. `path` is the file. */

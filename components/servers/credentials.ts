@@ -17,6 +17,8 @@ export interface Credentials {
   grafanaAdminPassword?: Input<string>;
   /** Needed where alerts go out by a mail server that asks for a login. */
   smtpPassword?: Input<string>;
+  /** Of the repositories that backups are in. Needed where there are backups; without it none can be read again. */
+  backupPassword?: Input<string>;
   /** Address that alerts are posted to, where a receiver is a chat: whoever has it can post there. */
   alertChatUrl?: Input<string>;
 }

@@ -1,19 +1,10 @@
 import { textfileFolder } from "../monitoring/names";
 import { rdmaNics, rdmaPeers, type RdmaPeer } from "../monitoring/peers";
 import type { Environment, Server, TierName } from "../environment/schema";
-import { checkpointsFolder, checkpointTier } from "../training/checkpoint-volumes";
 import { planBareMonitoring, type BareMonitoring } from "./bare-monitoring";
 import { packed } from "./packed";
 import { planTiers, type TierPlan } from "./tiers-plan";
-
-/** Checkpoints of one training job on one server. */
-export interface WatchedCheckpoints {
-  job: string;
-  path: string;
-  /** Processes of the job on this server, and whether it is the job's first one: what makes a checkpoint whole there. */
-  processes: number;
-  first: boolean;
-}
+import { watchedCheckpoints, type WatchedCheckpoints } from "./watched-checkpoints";
 
 /** What a server measures of itself, for there is nobody else who could. */
 export interface HostMonitoringPlan {
@@ -37,16 +28,6 @@ function watchedDrives({ drives, tiers }: Server): HostMonitoringPlan["drives"] 
   });
 }
 
-function watchedCheckpoints(environment: Environment, server: string, { gpus, npus }: Server): WatchedCheckpoints[] {
-  const tier = checkpointTier(environment, server);
-  if (tier === undefined) return [];
-  return Object.entries(environment.training).flatMap(([job, { servers, gpusPerServer }]) =>
-    servers.includes(server)
-      ? [{ job, path: `${tier.mount}/${checkpointsFolder}/${job}`, processes: gpusPerServer ?? gpus?.count ?? npus?.count ?? 1, first: servers[0] === server }]
-      : [],
-  );
-}
-
 /** What one server measures of itself; undefined where the environment wants no monitoring. Pure. */
 export function planHostMonitoring(environment: Environment, name: string, server: Server): HostMonitoringPlan | undefined {
   if (!environment.monitoring.enabled) return undefined;
@@ -56,7 +37,7 @@ export function planHostMonitoring(environment: Environment, name: string, serve
     metricsFolder: textfileFolder,
     tiers: planTiers(name, server).map(({ tier, level, drives, arrayName, mount }) => ({ tier, level, drives, arrayName, mount })),
     drives: watchedDrives(server),
-    checkpoints: watchedCheckpoints(environment, name, server),
+    checkpoints: watchedCheckpoints(environment, name),
     ...(peers.length === 0 ? {} : { rdma: { nics: rdmaNics(server), peers } }),
     ...(bare === undefined ? {} : { bare }),
   };

@@ -1,4 +1,5 @@
 import type { Environment, Server } from "../environment/schema";
+import { backupArgs, backupStoreArgs, planBackups } from "../recovery/backup-plan";
 import { balancerArgs, balancerPackages, planHostBalancer, type HostBalancerPlan } from "../recovery/standby/host-step";
 import { k3sArgs, planK3s, type K3sPlan } from "./k3s-plan";
 import { planMig, type MigPlan } from "./mig-plan";
@@ -42,6 +43,8 @@ export interface ServerPlan {
   steps: HostStep[];
   /** What joins it to the cluster, once `steps` are done. They depend on steps of other servers as well. */
   clusterSteps: HostStep[];
+  /** What lets it be recovered: backups of it, and those that it keeps for others. */
+  recoverySteps: HostStep[];
   tiers: TierPlan[];
   software: SoftwarePlan;
   /** How its GPUs are cut on the host; absent where they are not. */
@@ -152,6 +155,17 @@ function k3sStep(environment: Environment, server: string, plan: K3sPlan): HostS
   return step("k3s", `${server}-k3s`, k3sArgs(environment, server, plan), plan.after === undefined ? [] : [`${plan.after}-k3s`]);
 }
 
+/** Backups of a server first: the key that its step makes is let in by the one that keeps them. */
+function backupSteps(environment: Environment, server: string): HostStep[] {
+  const { sources, stores } = planBackups(environment);
+  const source = sources[server];
+  const store = stores[server];
+  return [
+    ...(source === undefined ? [] : [step("backup", `${server}-backup`, backupArgs(environment, server, source), [])]),
+    ...(store === undefined ? [] : [step("backup-store", `${server}-backup-store`, backupStoreArgs(environment, store), store.repositories.map((repository) => `${repository.server}-backup`))]),
+  ];
+}
+
 /**
  * What is done on one server, as plain data: no secrets, no Outputs, the same on every machine.
  * @throws Error when the environment has no server of that name.
@@ -180,6 +194,7 @@ export function planServer(environment: Environment, serverName: string): Server
     connection,
     steps: monitoring === undefined ? steps : [...steps, monitoringStep(serverName, monitoring, steps)],
     clusterSteps: k3s === undefined ? [] : [k3sStep(environment, serverName, k3s)],
+    recoverySteps: backupSteps(environment, serverName),
     tiers,
     software,
     ...(mig === undefined ? {} : { mig }),

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-export type HostStepKind = "base-environment" | "storage-tier" | "object-store" | "gpu-driver" | "mig" | "monitoring" | "standby" | "k3s";
+export type HostStepKind = "base-environment" | "storage-tier" | "object-store" | "gpu-driver" | "mig" | "monitoring" | "standby" | "k3s" | "backup" | "backup-store";
 
 /** Folder of the host scripts, relative to the program's: an absolute path would make every machine's state differ. */
 export const SCRIPTS_FOLDER = "components/servers/scripts";
@@ -17,9 +17,11 @@ const files: Readonly<Record<HostStepKind, readonly [string, ...string[]]>> = {
   "object-store": ["object-store.sh", "lib.sh"],
   "gpu-driver": ["gpu-driver.sh", "lib.sh", "apt.sh", "driver-packages.sh", "power-limit.sh"],
   mig: ["mig.sh", "lib.sh"],
-  monitoring: ["monitoring.sh", "lib.sh", "apt.sh", "monitoring-units.sh", "monitoring-services.sh", "collect-metrics.sh", "metrics.sh", "storage-metrics.sh", "drive-metrics.sh", "checkpoint-metrics.sh", "rdma-latency.sh", "drives.sh"],
+  monitoring: ["monitoring.sh", "lib.sh", "apt.sh", "secrets.sh", "units.sh", "monitoring-units.sh", "monitoring-services.sh", "collect-metrics.sh", "metrics.sh", "storage-metrics.sh", "drive-metrics.sh", "checkpoint-metrics.sh", "rdma-latency.sh", "drives.sh"],
   standby: ["standby.sh", "lib.sh", "apt.sh", "standby-health.sh"],
   k3s: ["k3s.sh", "lib.sh"],
+  backup: ["backup.sh", "lib.sh", "apt.sh", "secrets.sh", "units.sh", "backup-units.sh", "backup-common.sh", "backup-run.sh", "backup-stage.sh", "checkpoint-metrics.sh", "metrics.sh"],
+  "backup-store": ["backup-store.sh", "lib.sh", "apt.sh", "secrets.sh", "units.sh", "backup-units.sh", "backup-common.sh", "backup-keep.sh", "backup-proof.sh", "backup-door.sh", "metrics.sh"],
 };
 
 export function scriptOf(kind: HostStepKind): string {

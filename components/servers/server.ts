@@ -87,6 +87,9 @@ export class Server extends pulumi.ComponentResource {
       case "monitoring":
         if (monitoring === undefined) throw new Error(`no monitoring is planned for the step ${step.name}`);
         return new HostMonitoring(step.name, { ...common, server, plan: monitoring, credentials }, options);
+      case "backup":
+      case "backup-store":
+        throw new Error(`the site's backup registers the step ${step.name}`);
       case "k3s":
         throw new Error(`the cluster registers the step ${step.name}`);
     }

@@ -1,6 +1,7 @@
 import type { Environment } from "../environment/schema";
 import { keepsMeasurements } from "../monitoring/storage";
 import { receiverSecrets } from "../monitoring/alertmanager";
+import { planBackups } from "../recovery/backup-plan";
 import type { Credentials } from "../servers";
 
 /** A secret that an environment needs for `up`, and what for. */
@@ -23,6 +24,7 @@ export function missingSecrets(environment: Environment, credentials: Credential
     ...(ownPrograms && monitoring.grafana.enabled ? [{ key: "grafanaAdminPassword", purpose: "Grafana's account admin has it" } as const] : []),
     ...(ownPrograms && receivers.smtpPassword ? [{ key: "smtpPassword", purpose: "alerts are mailed through monitoring.smtp, whose user it belongs to" } as const] : []),
     ...(ownPrograms && receivers.chatUrl ? [{ key: "alertChatUrl", purpose: "alerts are posted to the chat at this address" } as const] : []),
+    ...(Object.keys(planBackups(environment).sources).length > 0 ? [{ key: "backupPassword", purpose: "backups are encrypted with it, and cannot be read again without it: keep a copy outside of the site" } as const] : []),
   ];
   return needed.filter(({ key }) => credentials[key] === undefined);
 }

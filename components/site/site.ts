@@ -4,6 +4,8 @@ import type { Environment } from "../environment/schema";
 import { InferenceService } from "../inference/inference-service";
 import { ModelStore } from "../inference/model-store";
 import { Monitoring } from "../monitoring";
+import { Backup } from "../recovery/backup";
+import { planBackups } from "../recovery/backup-plan";
 import { planServer, Server, type Credentials } from "../servers";
 import { TrainingJob } from "../training";
 import type { SitePlan } from "./plan";
@@ -40,6 +42,7 @@ export class Site extends pulumi.ComponentResource {
     const { environment, plan } = this.args;
     const servers = await this.addServers();
     if (environment.cluster.distribution !== "none") this.addWorkloads(servers);
+    if (Object.keys(planBackups(environment).sources).length > 0) new Backup("backup", { environment, credentials: this.args.credentials ?? {}, servers }, { parent: this });
     return {
       servers: Object.fromEntries(Object.keys(environment.servers).map((name) => [name, summariseServer(planServer(environment, name), environment)])),
       services: Object.fromEntries(Object.entries(plan.workloads.services).map(([name, service]) => [name, summariseService(service)])),

@@ -107,7 +107,12 @@ function recordSamples({ drives, checkpoints, backups, driver, certificates }: S
       ];
     }),
     ...checkpoints.flatMap(({ name, step, at }) => [sample("rackwright_checkpoint_step", { name }, step), sample("rackwright_checkpoint_timestamp_seconds", { name }, at)]),
-    ...backups.flatMap(({ what, at, verifiedAt }) => [sample("rackwright_backup_timestamp_seconds", { what }, at), sample("rackwright_backup_verified_timestamp_seconds", { what }, verifiedAt)]),
+    ...backups.flatMap(({ what, at, verifiedAt, failed, damaged }) => [
+      sample("rackwright_backup_timestamp_seconds", { what }, at),
+      sample("rackwright_backup_verified_timestamp_seconds", { what }, verifiedAt),
+      sample("rackwright_backup_failed", { what }, Number(failed)),
+      sample("rackwright_backup_damaged", { what }, Number(damaged)),
+    ]),
     ...(driver === undefined ? [] : [sample("rackwright_driver_info", driver, 1)]),
     ...certificates.map(({ path, endsAt }) => sample("rackwright_certificate_expiry_timestamp_seconds", { path }, endsAt)),
   ];

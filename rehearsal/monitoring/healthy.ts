@@ -148,7 +148,7 @@ export function healthySite(environment: Environment, workloads: WorkloadPlan, c
     if (pod.labels["rackwright.dev/role"] === "standby") makeIdle(servers, pod, now);
   }
   const [first] = Object.values(servers);
-  first?.backups.push({ what: "checkpoints", at: now - 3600, verifiedAt: now - day });
+  first?.backups.push({ what: `${first.name}/checkpoints`, at: now - 3600, verifiedAt: now - day, failed: false, damaged: false });
   // Programs that nothing knows of are at work on a site without a cluster.
   if (cluster === undefined) for (const { gpus } of Object.values(servers)) for (const gpu of gpus) for (const each of gpu.parts) putToWork(gpu, each);
   // What the GPUs of a busy server draw goes through its power supplies too.

@@ -77,6 +77,8 @@ function* hostFaults(server: ServerState): Generator<Fault> {
   if (backup !== undefined) {
     const labels = { what: backup.what };
     yield { ...fault("the last backup is three days old", "BackupOverdue", labels, ({ backups }, now) => backups.forEach((each) => (each.at = now - 3 * day))), labels };
+    yield { ...fault("a backup fails", "BackupFailed", labels, ({ backups }) => backups.forEach((each) => (each.failed = true))), labels };
+    yield { ...fault("a backup is damaged", "BackupDamaged", labels, ({ backups }) => backups.forEach((each) => (each.damaged = true))), labels };
     yield { ...fault("the last backup was verified a month ago", "BackupUnverified", labels, ({ backups }, now) => backups.forEach((each) => (each.verifiedAt = now - 30 * day))), labels };
   }
 }

@@ -148,7 +148,7 @@ export interface ServerState {
   rdmaPeers: RdmaPeer[];
   latency: LatencyPeer[];
   checkpoints: { name: string; step: number; at: number }[];
-  backups: { what: string; at: number; verifiedAt: number }[];
+  backups: { what: string; at: number; verifiedAt: number; failed: boolean; damaged: boolean }[];
   driver?: { version: string; branch: string };
   certificates: { path: string; endsAt: number }[];
   /** Of node_exporter's own files. */

@@ -13,7 +13,7 @@ const root = resolve(__dirname, "../..");
 const PASSPHRASE = "correct horse";
 
 /** What environments ask for. */
-const secrets = { sshPrivateKey: "no key", objectStoreAccessKeyId: "access-key-id", objectStoreSecretAccessKey: "secret-access-key", inferenceApiKey: "client-key", grafanaAdminPassword: "admin-password", smtpPassword: "mail-password", alertChatUrl: "https://chat.example/hook" };
+const secrets = { sshPrivateKey: "no key", objectStoreAccessKeyId: "access-key-id", objectStoreSecretAccessKey: "secret-access-key", inferenceApiKey: "client-key", grafanaAdminPassword: "admin-password", smtpPassword: "mail-password", backupPassword: "backup-password", alertChatUrl: "https://chat.example/hook" };
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 

@@ -29,6 +29,8 @@ function ending(branch: string, version: string, end: number): Case[] {
 
 const verified = node("rackwright_backup_verified_timestamp_seconds", { what: "etcd" }, "store-01");
 const backup = node("rackwright_backup_timestamp_seconds", { what: "etcd" }, "store-01");
+const backupFailed = node("rackwright_backup_failed", { what: "gpu-01/cluster" }, "store-01");
+const backupDamaged = node("rackwright_backup_damaged", { what: "gpu-01/cluster" }, "store-01");
 const up = (job: string): string => own(job, "up");
 const blocks = own(jobs.prometheus, "prometheus_tsdb_storage_blocks_bytes");
 const room = node("node_filesystem_avail_bytes", { device: "/dev/md1", fstype: "xfs", mountpoint: "/srv/warm" }, "store-01");
@@ -51,6 +53,8 @@ export const siteCases: Readonly<Record<string, readonly Case[]>> = {
   RackPowerHigh: [rack("rack-a", ["gpu-01", "gpu-02"]), rack("rack-b", ["gpu-03", "gpu-04"])],
   DriverBranchEndOfLife: [...ending("535", "535.274.02", Date.UTC(2026, 6)), ...ending("570", "570.195.03", Date.UTC(2026, 2)), ...ending("580", "580.173.02", Date.UTC(2028, 8))],
   BackupOverdue: [{ input: { [backup]: fromNow(-3600, -66_000) }, labels: { what: "etcd" }, summary: "The last backup of etcd that ended well is 18h 20m 0s old", quiet: { "just below": { [backup]: fromNow(-3600, -63_000) } } }],
+  BackupFailed: [{ stepSeconds: 900, input: { [backupFailed]: swing(0, 1) }, labels: { what: "gpu-01/cluster" }, summary: "The backup of gpu-01/cluster, or the last look at it, failed", quiet: { "the next try ends well": { [backupFailed]: steady(0) } } }],
+  BackupDamaged: [{ input: { [backupDamaged]: swing(0, 1) }, labels: { what: "gpu-01/cluster" }, summary: "The backup of gpu-01/cluster has data that are not what was written", quiet: { "it could not be looked at, which says nothing of its data": { [backupDamaged]: steady(0), [backupFailed]: swing(0, 1) } } }],
   BackupUnverified: [
     { stepSeconds: 3600, input: { [backup]: fromNow(-3600, -3600), [verified]: fromNow(-3600, -700_000) }, labels: { what: "etcd" }, summary: "The backup of etcd has not been read back lately", quiet: { "just below": { [verified]: fromNow(-3600, -680_000) } } },
     { stepSeconds: 3600, input: { [backup]: onlyWrong(5) }, labels: { what: "etcd" }, summary: "The backup of etcd has not been read back lately", quiet: { "read back": { [verified]: fromNow(-3600, -3600) } } },

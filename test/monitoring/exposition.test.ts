@@ -43,7 +43,7 @@ function talkative(): ServerState {
   gpu.xids = { 79: 1 };
   gpu.clockEvents = { sw_power_cap: 2 };
   state.checkpoints.push({ name: "finetune", step: 1000, at: now });
-  state.backups.push({ what: "checkpoints", at: now, verifiedAt: now });
+  state.backups.push({ what: "checkpoints", at: now, verifiedAt: now, failed: false, damaged: false });
   return state;
 }
 

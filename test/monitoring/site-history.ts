@@ -57,7 +57,7 @@ function live(state: SiteState, now: number, since: number): void {
     server.watts = 400 + server.gpus.reduce((sum, { watts }) => sum + watts, 0);
     for (const peer of server.rdmaPeers) peer.typicalSeconds = 2e-6 + 1e-6 * wave(now, index);
     for (const checkpoint of server.checkpoints) Object.assign(checkpoint, { step: 1000 * Math.floor((now - since) / 1200), at: now - ((now - since) % 1200) });
-    server.backups = [{ what: "checkpoints", at: since, verifiedAt: since - 86_400 }];
+    server.backups = [{ what: "checkpoints", at: since, verifiedAt: since - 86_400, failed: false, damaged: false }];
   }
   for (const [index, { engine, allocator }] of (state.cluster?.pods ?? []).entries()) {
     const busy = wave(now, index);

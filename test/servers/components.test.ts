@@ -21,7 +21,7 @@ function devTest(change: (input: Record<string, Record<string, unknown>>) => voi
 }
 
 /** The part of the program that is about servers: what runs on them is in test/site. */
-const ofServers = (type: string): boolean => !/cluster|inference|kubernetes|:monitoring:/.test(type);
+const ofServers = (type: string): boolean => !/cluster|inference|kubernetes|:monitoring:|:recovery:/.test(type);
 
 const site = (args: Omit<SiteArgs, "plan">): Promise<Recording> => record(() => new Site("dev-test", { ...args, plan: planSite(args.environment) }).add());
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 export const scriptsFolder = join(__dirname, "../../components/servers/scripts");
 
 /** Scripts that a person runs; the others are sourced. */
-export const runnable = ["base-environment.sh", "gpu-driver.sh", "k3s.sh", "mig.sh", "monitoring.sh", "object-store.sh", "standby.sh", "storage-tier.sh"];
+export const runnable = ["backup-store.sh", "backup.sh", "base-environment.sh", "gpu-driver.sh", "k3s.sh", "mig.sh", "monitoring.sh", "object-store.sh", "standby.sh", "storage-tier.sh"];
 export const allScripts = readdirSync(scriptsFolder).filter((name) => name.endsWith(".sh")).sort();
 
 export interface Finished {

@@ -7,6 +7,8 @@ import { allScripts, documentOf, findingsOf, runnable, runScript, scriptsFolder 
 const tier = ["--tier", "hot", "--level", "raid0", "--mount", "/srv/hot", "--array-name", "gpu-01-hot", "--drive", "nvme-none_1", "--drive", "nvme-none_2"];
 const driver = ["--branch", "580", "--version", "580.173.02", "--source", "nvidia"];
 const complete: Record<string, string[]> = {
+  "backup-store.sh": ["--repository", "gpu-01=cluster", "--folder", "/srv/cold/backup", "--keep-daily", "7", "--keep-weekly", "4"],
+  "backup.sh": ["--server", "gpu-01", "--every-hours", "24", "--folder", "/srv/cold/backup"],
   "base-environment.sh": ["--os", "ubuntu-22.04"],
   "gpu-driver.sh": driver,
   "k3s.sh": ["--role", "agent", "--version", "v1.35.4+k3s1", "--files", "https://mirror.example.org/k3s", "--node-name", "gpu-01", "--join", "https://192.0.2.1:6443"],
@@ -28,7 +30,7 @@ describe("host scripts", () => {
     }
     process.stderr.write("shellcheck is not installed (apt-get install shellcheck): only the scripts' syntax was checked\n");
     for (const file of files) expect(spawnSync("bash", ["-n", file], { encoding: "utf8" }).stderr).toBe("");
-  });
+  }, 180_000);
 
   it.each(runnable)("%s explains itself", (script) => {
     const help = runScript(script, ["--help"]);

@@ -12,7 +12,7 @@ function shipped(name: string): Environment {
 }
 
 const environmentNames = ["dev-test", "edge", "large-cluster", "medical-imaging", "quality-inspection", "sme-production"];
-const credentials = { sshPrivateKey: pulumi.secret("SSH-KEY"), kubeconfig: pulumi.secret("KUBECONFIG"), inferenceApiKey: pulumi.secret("API-KEY"), grafanaAdminPassword: pulumi.secret("GRAFANA-PASSWORD"), smtpPassword: pulumi.secret("MAIL-PASSWORD"), alertChatUrl: pulumi.secret("CHAT-URL"), objectStoreAccessKeyId: pulumi.secret("ACCESS-KEY"), objectStoreSecretAccessKey: pulumi.secret("SECRET-KEY") };
+const credentials = { sshPrivateKey: pulumi.secret("SSH-KEY"), kubeconfig: pulumi.secret("KUBECONFIG"), inferenceApiKey: pulumi.secret("API-KEY"), grafanaAdminPassword: pulumi.secret("GRAFANA-PASSWORD"), smtpPassword: pulumi.secret("MAIL-PASSWORD"), backupPassword: pulumi.secret("BACKUP-PASSWORD"), alertChatUrl: pulumi.secret("CHAT-URL"), objectStoreAccessKeyId: pulumi.secret("ACCESS-KEY"), objectStoreSecretAccessKey: pulumi.secret("SECRET-KEY") };
 
 const registered = (environment: Environment, preview = true) => record(() => new Site("reference", { environment, plan: planSite(environment), credentials }).add(), { preview, outputs: { "gpu-01-kubeconfig": { stdout: "KUBECONFIG" }, "edge-01-kubeconfig": { stdout: "KUBECONFIG" } } });
 /** Names carry the hash of what a job lays out or a script says. */
@@ -184,10 +184,11 @@ describe("secrets", () => {
     environment.cluster.distribution = "existing";
     expect(missingSecrets(environment, {}).map(({ key }) => key)).toEqual(["objectStoreAccessKeyId", "objectStoreSecretAccessKey", "kubeconfig", "inferenceApiKey", "grafanaAdminPassword"]);
     expect(missingSecrets(environment, credentials)).toEqual([]);
-    expect(missingSecrets(shipped("dev-test"), {}).map(({ key }) => key)).toEqual(["inferenceApiKey", "grafanaAdminPassword"]);
-    expect(missingSecrets(shipped("sme-production"), {}).map(({ key }) => key)).toEqual(["inferenceApiKey", "grafanaAdminPassword", "smtpPassword", "alertChatUrl"]);
-    const { monitoring } = shipped("dev-test");
-    expect(missingSecrets({ ...shipped("dev-test"), services: {}, monitoring: { ...monitoring, mode: "operator" } }, {})).toEqual([]);
-    expect(missingSecrets({ ...shipped("dev-test"), services: {}, monitoring: { ...monitoring, enabled: false } }, {})).toEqual([]);
+    expect(missingSecrets(shipped("dev-test"), {}).map(({ key }) => key)).toEqual(["inferenceApiKey", "grafanaAdminPassword", "backupPassword"]);
+    expect(missingSecrets(shipped("sme-production"), {}).map(({ key }) => key)).toEqual(["inferenceApiKey", "grafanaAdminPassword", "smtpPassword", "alertChatUrl", "backupPassword"]);
+    const { monitoring, recovery } = shipped("dev-test");
+    const few = { ...shipped("dev-test"), services: {}, recovery: { ...recovery, backup: { ...recovery.backup, enabled: false } } };
+    expect(missingSecrets({ ...few, monitoring: { ...monitoring, mode: "operator" } }, {})).toEqual([]);
+    expect(missingSecrets({ ...few, monitoring: { ...monitoring, enabled: false } }, {})).toEqual([]);
   });
 });

@@ -25,6 +25,8 @@ FINDINGS=()
 BLOCKERS=()
 CHANGES=()
 REBOOT_REQUIRED=false
+# Further members of what apply prints, each with a comma before it.
+ALSO_REPORTED=''
 
 # ---------------------------------------------------------------- messages
 
@@ -115,7 +117,7 @@ report_check() {
 }
 
 report_apply() {
-  printf '{"step":%s,"changed":[%s],"rebootRequired":%s}\n' "$(json_string "$STEP")" "$(join_by_comma "${CHANGES[@]}")" "$REBOOT_REQUIRED"
+  printf '{"step":%s,"changed":[%s],"rebootRequired":%s%s}\n' "$(json_string "$STEP")" "$(join_by_comma "${CHANGES[@]}")" "$REBOOT_REQUIRED" "$ALSO_REPORTED"
 }
 
 # Text from a drive or a tool, fit for a terminal.

@@ -2,27 +2,7 @@
 # shellcheck disable=SC2153,SC2154 # monitoring.sh, which sources this, reads the flags
 # The systemd units that measure on a server; sourced by monitoring.sh.
 
-readonly UNITS=/etc/systemd/system
 readonly COLLECTOR_FILES=(collect-metrics.sh metrics.sh storage-metrics.sh drive-metrics.sh checkpoint-metrics.sh rdma-latency.sh drives.sh lib.sh)
-
-# Measurements must not be felt: lowest weights, nothing that can be written to but their own folder, and an end.
-# shellcheck disable=SC2016 # systemd's own words
-readonly HARDENING='Nice=19
-IOSchedulingClass=idle
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectControlGroups=yes
-RestrictNamespaces=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-SystemCallArchitectures=native'
 
 has_rdma() { ((${#RDMA_NICS[@]} > 0 && ${#RDMA_PEERS[@]} > 0)); }
 
@@ -41,21 +21,6 @@ ReadWritePaths=$METRICS_FOLDER
 CapabilityBoundingSet=CAP_SYS_ADMIN CAP_SYS_RAWIO CAP_DAC_READ_SEARCH
 PrivateNetwork=yes
 $HARDENING
-TEXT
-}
-
-# timer_unit DESCRIPTION SCHEDULE
-timer_unit() {
-  cat <<TEXT
-# Written by rackwright.
-[Unit]
-Description=$1
-
-[Timer]
-$2
-
-[Install]
-WantedBy=timers.target
 TEXT
 }
 
@@ -160,9 +125,6 @@ diagnose_units() {
   each_unit expect_unit
   while read -r unit; do finding metrics-unit-left "$unit is not wanted any more" true; done < <(unwanted_units)
 }
-
-UNITS_WRITTEN=' '
-ensure_unit() { if ensure_file "$UNITS/$1" 644 "$2"; then UNITS_WRITTEN+="$1 "; fi; }
 
 # start_unit UNIT: enabled, and started anew where its file has changed.
 start_unit() {

@@ -7,6 +7,10 @@ here=$(dirname -- "${BASH_SOURCE[0]}")
 . "$here/lib.sh"
 # shellcheck source=apt.sh
 . "$here/apt.sh"
+# shellcheck source=secrets.sh
+. "$here/secrets.sh"
+# shellcheck source=units.sh
+. "$here/units.sh"
 # shellcheck source=monitoring-units.sh
 . "$here/monitoring-units.sh"
 # shellcheck source=monitoring-services.sh
