@@ -41,7 +41,7 @@ const lone: EnvironmentInput = {
   servers: { "gpu-01": server(1) },
 };
 
-/** Two servers of a bank without a cluster, with an address that moves. */
+/** Two servers of a bank without a cluster, with an address that moves to the one that works. */
 const pair: EnvironmentInput = {
   site: { name: "pair", dataClass: "finance", mirror: { apt: "http://mirror.site/apt", images: "registry.site:5000" }, objectStore: { endpoint: "https://store.site", bucket: "history" }, racks: { r1: {} } },
   ssh: { user: "ops", bastion: { address: "10.0.0.250", user: "ops", hostKey: hostKey(250) } },
@@ -52,7 +52,7 @@ const pair: EnvironmentInput = {
     }),
   ),
   monitoring: { receivers: { operations: { kind: "webhook", url: "https://alerts.site/hook" } } },
-  recovery: { standby: { mode: "keepalived", virtualAddress: "10.0.0.252" } },
+  recovery: { standby: { mode: "keepalived", virtualAddress: "10.0.0.252", units: { reports: { port: 9000, servers: ["gpu-01"], standbyServers: ["gpu-02"] } } } },
 };
 
 /** Two servers in a cluster that is there already, with a service that survives one of them. */
@@ -63,7 +63,7 @@ const served: EnvironmentInput = {
   cluster: { distribution: "existing" },
   services: { assistant: { model: "qwen2.5-72b", engine: "vllm", precision: "int4", contextTokens: 8192, standbyReplicas: 1, gpusPerReplica: 2, tensorParallel: 2 } },
   monitoring: { receivers: { operations: { kind: "webhook", url: "https://alerts.site/hook" } } },
-  recovery: { standby: { mode: "kubernetes" } },
+  recovery: { standby: { mode: "keepalived", virtualAddress: "10.0.0.252" } },
 };
 
 function shipped(name: string): EnvironmentInput {

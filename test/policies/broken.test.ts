@@ -4,12 +4,12 @@ import { planSite } from "../../components/site";
 import { rules } from "../../policies/all";
 import { SITE } from "../../policies/specs";
 import { full } from "../support/full";
+import { registered, type Registered } from "../support/registered";
 import { analyze } from "./analyze";
 import { brokenEnvironments, type BrokenEnvironment } from "./broken";
 import { baseEnvironment, bases, patched } from "./broken-bases";
 import { judgedOnOneDay, judgeOnOneDay } from "./day";
 import { PackServer } from "./pack-server";
-import { registered, type Registered } from "./program";
 
 judgeOnOneDay();
 

@@ -1,5 +1,5 @@
+import type { Registered } from "../support/registered";
 import type { Base, Patch } from "./broken-bases";
-import type { Registered } from "./program";
 
 /** An environment that somebody gets wrong, and all that the pack says of it. */
 export interface BrokenEnvironment {
