@@ -388,7 +388,15 @@ const standby = z
 
 const recovery = z
   .strictObject({
-    checkpoints: z.strictObject({ everySteps: count.default(1000), keepLast: count.default(3), tier: z.enum(["warm", "cold"]).optional().describe("Absent: warm where there is one, else cold.") }).prefault({}),
+    checkpoints: z
+      .strictObject({
+        everySteps: count.default(1000),
+        everyMinutes: positive.optional().describe("And after this time at the latest, for jobs whose steps are slow. Absent: by steps alone."),
+        keepLast: count.default(3),
+        keepEverySteps: count.optional().describe("Checkpoints whose step is a multiple of this are kept for good. Absent: the last ones alone."),
+        tier: z.enum(["warm", "cold"]).optional().describe("Absent: warm where there is one, else cold."),
+      })
+      .prefault({}),
     standby: standby.prefault({}),
     coldStart: z.strictObject({ imagesTier: z.enum(["warm", "cold"]).optional().describe("Absent: cold where there is one, else warm."), rehearseEveryDays: count.default(90) }).prefault({}),
     backup: z

@@ -5,8 +5,16 @@ import type { Alert } from "../monitoring/alert";
 /** How long a step may take before its checkpoint counts as overdue: several times what steps of large models take. */
 const generousStepSeconds = 20;
 
+/** How old the newest checkpoint of a job that trains may be, in seconds. */
+export function checkpointOverdueSeconds({ recovery }: Pick<Environment, "recovery">): number {
+  const { everySteps, everyMinutes } = recovery.checkpoints;
+  // Twice the bound: writing takes its time as well.
+  return Math.min(everySteps * generousStepSeconds, everyMinutes === undefined ? Infinity : 2 * everyMinutes * 60);
+}
+
 /** What can go wrong with training jobs; nothing where the environment has none. */
-export function trainingAlerts({ cluster, training, recovery }: Environment): Alert[] {
+export function trainingAlerts(environment: Environment): Alert[] {
+  const { cluster, training, recovery } = environment;
   if (cluster.distribution === "none" || Object.keys(training).length === 0) return [];
   const { everySteps } = recovery.checkpoints;
   return [
@@ -17,7 +25,7 @@ export function trainingAlerts({ cluster, training, recovery }: Environment): Al
       expr: `time() - (
   max by (name, server) (rackwright_checkpoint_timestamp_seconds or rackwright:training_started:seconds)
   and on (name, server) rackwright:training_started:seconds
-) > ${everySteps * generousStepSeconds}`,
+) > ${checkpointOverdueSeconds(environment)}`,
       forSeconds: 900,
       summary: "{{ $labels.name }} on {{ $labels.server }} has written no checkpoint for {{ $value | humanizeDuration }}",
       meaning: "A fault would now cost all work since the last checkpoint, or since the start.",

@@ -200,11 +200,13 @@ function sharedMemoryGiB(memoryGiB: number): number {
 }
 
 function variables(environment: Environment, plan: TrainingPlan, spec: TrainingSpec, rank: number, leader: string, generation: string): { name: string; value: string }[] {
-  const { everySteps, keepLast } = environment.recovery.checkpoints;
+  const { everySteps, everyMinutes, keepLast, keepEverySteps } = environment.recovery.checkpoints;
   const values = {
     RACKWRIGHT_CHECKPOINT_DIRECTORY: `${checkpointsMount}/${plan.name}`,
     RACKWRIGHT_CHECKPOINT_EVERY_STEPS: String(everySteps),
+    ...(everyMinutes === undefined ? {} : { RACKWRIGHT_CHECKPOINT_EVERY_MINUTES: String(everyMinutes) }),
     RACKWRIGHT_CHECKPOINT_KEEP_LAST: String(keepLast),
+    ...(keepEverySteps === undefined ? {} : { RACKWRIGHT_CHECKPOINT_KEEP_EVERY_STEPS: String(keepEverySteps) }),
     ...(spec.zeroStage === undefined ? {} : { RACKWRIGHT_ZERO_STAGE: String(spec.zeroStage), RACKWRIGHT_DEEPSPEED_CONFIG: deepspeedConfigPath }),
     RACKWRIGHT_SERVERS: String(plan.servers.length),
     RACKWRIGHT_RANK: String(rank),

@@ -138,7 +138,7 @@ describe.skipIf(missing !== undefined)("backups", () => {
       expect([name, run.code, run.stderr]).toEqual([name, 4, expect.stringMatching(message)]);
     }
     const holder = spawn("flock", [join(site.repositories, ".locks/gpu-01"), "sleep", "60"]);
-    await expect.poll(async () => (await site.withKey("ready")).stderr).toMatch(/is in use/);
+    await expect.poll(async () => (await site.withKey("ready")).stderr, { timeout: 30_000 }).toMatch(/is in use/);
     expect((await site.backUp("--now")).stderr).toMatch(/the repository of gpu-01 is in use: it is being checked, or another backup runs/);
     const kept = await site.keep({ RACKWRIGHT_BACKUP_WAIT_SECONDS: "0" });
     expect([kept.code, kept.stderr]).toEqual([4, expect.stringMatching(/was in use for hours/)]);

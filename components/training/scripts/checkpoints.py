@@ -1,19 +1,24 @@
 """Checkpoints of one training job on one server: which are whole, which may go.
 
-    python3 checkpoints.py complete DIR     make DIR durable, then mark it as whole
+    python3 checkpoints.py complete DIR     make DIR durable, write its manifest of checksums, then mark it as whole
+    python3 checkpoints.py verify DIR       compare DIR with its manifest
     python3 checkpoints.py list ROOT        print the names of the whole checkpoints, oldest first
 
 What is a whole checkpoint is said in docs/training.md.
 """
+import concurrent.futures
+import hashlib
 import json
 import os
 import re
 import shutil
 import sys
+import time
 import zipfile
 
 NAME = re.compile(r"^(step-|global_step)(\d{1,15})$")
 MARKER = ".complete"
+MANIFEST = ".manifest.sha256"
 ASIDE = ".aside"
 AGREED = ".agreed"
 DOOMED = ".deleting-"
@@ -55,29 +60,108 @@ def write_durably(path, text):
     _sync(os.path.dirname(path))
 
 
+def _checksum(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 22), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def checksums(directory, names=None):
+    """SHA-256 of the files below a folder, by their names relative to it; None for one that cannot be read."""
+    if names is None:
+        names = [os.path.relpath(os.path.join(folder, name), directory) for folder, _, files in os.walk(directory) for name in files]
+        # What is being written beside them is no part of the checkpoint.
+        names = [name for name in names if name not in (MARKER, MANIFEST) and not name.startswith((MARKER + ".", MANIFEST + "."))]
+
+    def digest(name):
+        try:
+            return _checksum(os.path.join(directory, name))
+        except OSError:
+            return None
+
+    # Hashing lets other threads run; more of them than drives can feed are of no use.
+    with concurrent.futures.ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return dict(zip(names, pool.map(digest, names)))
+
+
+def manifest_fault(directory):
+    """Why a checkpoint is not what its manifest says, or None. One without a manifest cannot be judged by it."""
+    try:
+        with open(os.path.join(directory, MANIFEST), encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.rstrip("\n").split("  ", 1) for line in file]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return str(error)
+    if any(len(line) != 2 or not re.match(r"^[0-9a-f]{64}$", line[0]) for line in lines):
+        return "its manifest is damaged"
+    wanted = {name: digest for digest, name in lines}
+    found = checksums(directory, list(wanted))
+    missing = sorted(name for name, digest in found.items() if digest is None)
+    if missing:
+        return "%s is missing or cannot be read" % missing[0]
+    changed = sorted(name for name, digest in found.items() if digest != wanted[name])
+    return "%s is not what was written: its checksum differs" % changed[0] if changed else None
+
+
+class Cadence:
+    """
+    When to write a checkpoint: every so many steps, and after so many minutes at the latest, as the environment says.
+    With several processes let one ask and tell the others, for their clocks differ.
+    """
+
+    def __init__(self, setting=os.environ, clock=time.monotonic):
+        self.every_steps = int(setting["RACKWRIGHT_CHECKPOINT_EVERY_STEPS"])
+        minutes = setting.get("RACKWRIGHT_CHECKPOINT_EVERY_MINUTES")
+        self.every_seconds = None if minutes is None else 60 * float(minutes)
+        self.clock = clock
+        self.last = clock()
+
+    def due(self, step):
+        """Whether a checkpoint is to be written after this step. Counts as written when it says so."""
+        late = self.every_seconds is not None and self.clock() - self.last >= self.every_seconds
+        if not late and step % self.every_steps:
+            return False
+        self.last = self.clock()
+        return True
+
+
 def mark_complete(directory):
-    """To be called when all of this server's files of a checkpoint are written: syncs them, then sets the marker."""
+    """To be called when all of this server's files of a checkpoint are written: syncs them, writes the manifest, then sets the marker."""
     directory = os.path.abspath(directory)
     match = NAME.match(os.path.basename(directory))
     if match is None or match.group(1) != "step-":
         raise ValueError("%s is not named step-<number>" % directory)
+    # Of an earlier try at the same step: it must not stand for the files of this one.
+    for stale in (MARKER, MANIFEST):
+        if os.path.exists(os.path.join(directory, stale)):
+            os.unlink(os.path.join(directory, stale))
     for folder, _, files in os.walk(directory):
         for name in files:
             _sync(os.path.join(folder, name))
         _sync(folder)
     _sync(os.path.dirname(directory))
+    write_durably(os.path.join(directory, MANIFEST), "".join("%s  %s\n" % (digest, name) for name, digest in sorted(checksums(directory).items())))
     write_durably(os.path.join(directory, MARKER), match.group(2) + "\n")
 
 
 class Checkpoints:
-    """The folder of one job. `processes` is how many of them train on this server; `leads` is true on the first one."""
+    """
+    The folder of one job. `processes` is how many of them train on this server; `leads` is true on the first one. Of
+    `keep_every_steps`, where it is given, each multiple is kept for good.
+    """
 
-    def __init__(self, root, processes, leads):
+    def __init__(self, root, processes, leads, keep_every_steps=None):
+        self.keep_every_steps = keep_every_steps
         self.root = root
         self.processes = processes
         self.leads = leads
         self._known = set()
         self._said = set()
+        self._verified = set()
+        self._unfit = {}
 
     def names(self):
         try:
@@ -90,12 +174,14 @@ class Checkpoints:
         """Names of the checkpoints that are whole on this server, oldest first."""
         names = self.names()
         self._known &= set(names)
+        self._verified &= set(names)
+        self._unfit = {name: why for name, why in self._unfit.items() if name in names}
         latest = _read(os.path.join(self.root, "latest"))
         for name in names:
             if name in self._known:
                 continue
             try:
-                fault = self._fault(name, latest)
+                fault = self._unfit.get(name) or self._fault(name, latest)
             except OSError as error:
                 fault = str(error)
             if fault is None:
@@ -104,6 +190,24 @@ class Checkpoints:
                 self._said.add((name, fault))
                 print("rackwright: checkpoint %s is not whole here: %s" % (name, fault), file=sys.stderr, flush=True)
         return by_step(self._known)
+
+    def verify(self, name):
+        """Whether a whole checkpoint is what was written. One that is not counts as not whole from now on, and is skipped."""
+        if name not in self._verified:
+            fault = manifest_fault(os.path.join(self.root, name))
+            if fault is not None:
+                self._unfit[name] = fault
+                self._known.discard(name)
+                print("rackwright: skipping checkpoint %s: %s" % (name, fault), file=sys.stderr, flush=True)
+                return False
+            self._verified.add(name)
+        return True
+
+    def verify_newest(self):
+        """Skips from the newest on what is not as written, until one is. Older ones are looked at when one is to be started from."""
+        for name in reversed(self.complete()):
+            if self.verify(name):
+                return
 
     def _fault(self, name, latest):
         directory = os.path.join(self.root, name)
@@ -149,6 +253,8 @@ class Checkpoints:
                 self._remove(os.path.join(ASIDE, name))
                 os.rename(os.path.join(self.root, name), os.path.join(self.root, ASIDE, name))
                 self._known.discard(name)
+                self._verified.discard(name)
+                self._unfit.pop(name, None)
         latest = os.path.join(self.root, "latest")
         if start is not None and start.startswith("global_step"):
             write_durably(latest, start)
@@ -171,9 +277,12 @@ class Checkpoints:
             return
         oldest_kept = step_of(common[-keep_last])
         for name in self.names():
-            if step_of(name) < oldest_kept:
+            if step_of(name) < oldest_kept and not self._is_kept_for_good(name):
                 self._remove(name)
                 self._known.discard(name)
+
+    def _is_kept_for_good(self, name):
+        return self.keep_every_steps is not None and step_of(name) % self.keep_every_steps == 0 and name in self._known
 
     def _remove(self, relative):
         """Out of sight first: one that is half deleted must not look whole."""
@@ -207,6 +316,9 @@ def choose(servers):
 if __name__ == "__main__":
     if len(sys.argv) == 3 and sys.argv[1] == "complete":
         mark_complete(sys.argv[2])
+    elif len(sys.argv) == 3 and sys.argv[1] == "verify":
+        fault = manifest_fault(sys.argv[2])
+        sys.exit(None if fault is None else "%s: %s" % (sys.argv[2], fault))
     elif len(sys.argv) == 3 and sys.argv[1] == "list":
         print(json.dumps(Checkpoints(sys.argv[2], 1, True).complete()))
     else:

@@ -119,6 +119,11 @@ class Meeting(threading.Thread):
             self.done.add(rank)
             if len(self.done) == self.servers:
                 self.tell_all({"kind": "finished"})
+        elif kind == "unfit":
+            # A checkpoint that all were to start from is damaged there: all meet anew, and nobody is to blame.
+            if self.running:
+                self.lost(rank)
+                self.tell(connection, {"kind": "stop", "reason": "its checkpoint is not what was written"})
         elif kind == "failed":
             # The first to fail takes the blame: its container ends and counts. The others failed because of it.
             culprit = self.running
@@ -269,7 +274,7 @@ class Member:
         self.patience_seconds = float(setting["RACKWRIGHT_PATIENCE_SECONDS"])
         self.grace_seconds = float(setting["RACKWRIGHT_GRACE_SECONDS"])
         self.keep_last = int(setting["RACKWRIGHT_CHECKPOINT_KEEP_LAST"])
-        self.store = Checkpoints(setting["RACKWRIGHT_CHECKPOINT_DIRECTORY"], int(setting["RACKWRIGHT_PROCESSES"]), self.rank == 0)
+        self.store = Checkpoints(setting["RACKWRIGHT_CHECKPOINT_DIRECTORY"], int(setting["RACKWRIGHT_PROCESSES"]), self.rank == 0, int(setting["RACKWRIGHT_CHECKPOINT_KEEP_EVERY_STEPS"]) if "RACKWRIGHT_CHECKPOINT_KEEP_EVERY_STEPS" in setting else None)
         self.launcher = None
         self.starting = False
         self.ending = False
@@ -323,7 +328,20 @@ class Member:
             if message is None:
                 return
 
+    def beating(self, connection, work, *arguments):
+        """Does work that may take minutes, as reading a checkpoint does, while the meeting hears that this server lives."""
+        answer = []
+        worker = threading.Thread(target=lambda: answer.append(work(*arguments)), daemon=True)
+        worker.start()
+        while worker.is_alive():
+            worker.join(BEAT_SECONDS)
+            if worker.is_alive():
+                send(connection, {"kind": "alive", "rank": self.rank, "generation": self.generation})
+        return answer[0] if answer else None
+
     def attend(self, connection, messages):
+        send(connection, {"kind": "alive", "rank": self.rank, "generation": self.generation})
+        self.beating(connection, self.store.verify_newest)
         send(connection, self.report("ready"))
         waiting_since = time.monotonic()
         beat = time.monotonic()
@@ -337,13 +355,17 @@ class Member:
                 raise ConnectionResetError("the first server closed it")
             kind = message["kind"]
             if kind == "start":
-                self.start(message)
                 told = None
+                if message["from"] is None or self.beating(connection, self.store.verify, message["from"]):
+                    self.start(message)
+                else:
+                    send(connection, {"kind": "unfit"})
             elif kind == "stop":
                 say("starting anew: %s" % message["reason"])
                 self.stop()
                 waiting_since = time.monotonic()
                 told = None
+                self.beating(connection, self.store.verify_newest)
                 send(connection, self.report("ready"))
             elif kind == "refuse":
                 say(message["reason"])
