@@ -12,10 +12,11 @@ import { interruptible } from "../interrupt";
 import { loadEnvironment, projectRoot } from "../project";
 import { clusterEngine, hostEngine, plannedObjects } from "../rehearsal-engines";
 import { renderVerdict } from "../render/verdict";
+import { rehearseFault } from "./rehearse-faults";
 import type { Terminal } from "../terminal";
 
 /** `rackwright rehearse`: 0 the verdict is good, 1 it is not, 2 bad input, 3 what it needs could not be had. */
-export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; cluster?: boolean; alerts?: boolean; pace?: string; kubeconfig?: string; json?: boolean }): Promise<ExitCode> {
+export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; cluster?: boolean; alerts?: boolean; pace?: string; fault?: string; faults?: string; runs?: string; kubeconfig?: string; json?: boolean }): Promise<ExitCode> {
   const loaded = loadEnvironment(name);
   const { environment } = loaded;
   const hasCluster = environment.cluster.distribution !== "none";
@@ -26,6 +27,8 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
   }
   if (options.pace !== undefined && options.alerts !== true) throw new CliError("--pace is for rehearsals of alerts: leave it out, or say --alerts.", exitCodes.badInput);
   const pace = paceOf(options.pace);
+  const fault = options.fault ?? options.faults;
+  if (options.runs !== undefined && fault === undefined) throw new CliError("--runs is for rehearsals of faults: leave it out, or say --fault.", exitCodes.badInput);
   const chosen = options.hosts === true || options.cluster === true || options.alerts === true;
   const hosts = options.hosts === true || !chosen;
   const cluster = options.cluster === true || (!chosen && hasCluster);
@@ -39,6 +42,10 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
     terminal.err(`${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s  ${line}\n`);
   };
   try {
+    if (fault !== undefined) {
+      if (chosen || options.kubeconfig !== undefined || (options.fault !== undefined && options.faults !== undefined)) throw new CliError("--fault is a rehearsal of its own: leave the others out.", exitCodes.badInput);
+      return await rehearseFault(terminal, loaded, { fault, ...(options.runs === undefined ? {} : { runs: options.runs }), ...(options.json === undefined ? {} : { json: options.json }) }, say);
+    }
     const verdict = await interruptible(terminal, async (signal, cancelSignal) => {
       const common = { name, workDir, onProgress: say, signal };
       const verdicts: Verdict[] = [];

@@ -29,6 +29,8 @@ export interface ControlPlane {
   addNode: (...shapes: NodeShape[]) => Promise<void>;
   /** A node's crash: its heartbeats end at once and nothing is said to anybody. */
   killNode: (name: string) => Promise<void>;
+  /** The crashed node boots again: its heartbeats go on. Waits until it is Ready. */
+  reviveNode: (name: string) => Promise<void>;
   /** Starts one more process that ends with the control plane. */
   start: (name: string, command: string, args: readonly string[], env?: Readonly<Record<string, string>>) => void;
   /** Leads the API server to a port of this machine when it calls a host such as `10.43.0.7:443` in its cluster. */
@@ -118,20 +120,32 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await waitUntil(async () => (await client.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")) !== undefined, { what: "The controller manager does nothing", parts: [etcd, api, ...controllers], signal });
 
     const nodes = new Map<string, Part>();
+    const shapes = new Map<string, { address: string; network: string }>();
+    const startKubelet = (name: string): void => {
+      const { address, network } = shapes.get(name) ?? { address: "127.0.0.1", network: podNetwork(0) };
+      nodes.set(name, start(`kwok-${name}`, program.kwok, [`--kubeconfig=${kubeconfigFile}`, `--config=${file("kwok.yaml")}`, `--manage-single-node=${name}`, "--node-lease-duration-seconds=4", `--cidr=${network}`, `--node-ip=${address}`]));
+    };
+    const ready = async (name: string): Promise<void> => {
+      const part = nodes.get(name);
+      await waitUntil(async () => isReady(await client.call<NodeStatus>("GET", `/api/v1/nodes/${name}`)), { what: `The node ${name} does not become Ready`, parts: part === undefined ? [] : [part], signal });
+    };
     writeFileSync(file("kwok.yaml"), "");
     return {
       url,
       kubeconfig,
       kubeconfigFile,
-      addNode: async (...shapes) => {
-        for (const shape of shapes) {
+      addNode: async (...added) => {
+        for (const shape of added) {
           await client.call("POST", "/api/v1/nodes?fieldValidation=Strict", nodeObject(shape));
-          nodes.set(shape.name, start(`kwok-${shape.name}`, program.kwok, [`--kubeconfig=${kubeconfigFile}`, `--config=${file("kwok.yaml")}`, `--manage-single-node=${shape.name}`, "--node-lease-duration-seconds=4", `--cidr=${podNetwork(nodes.size)}`, `--node-ip=${shape.address ?? "127.0.0.1"}`]));
+          shapes.set(shape.name, { address: shape.address ?? "127.0.0.1", network: podNetwork(shapes.size) });
+          startKubelet(shape.name);
         }
-        for (const { name } of shapes) {
-          const part = nodes.get(name);
-          await waitUntil(async () => isReady(await client.call<NodeStatus>("GET", `/api/v1/nodes/${name}`)), { what: `The node ${name} does not become Ready`, parts: part === undefined ? [] : [part], signal });
-        }
+        for (const { name } of added) await ready(name);
+      },
+      reviveNode: async (name) => {
+        if (nodes.has(name) || !shapes.has(name)) throw new RehearsalError(`The control plane has no crashed node ${name}.`);
+        startKubelet(name);
+        await ready(name);
       },
       killNode: async (name) => {
         const part = nodes.get(name);

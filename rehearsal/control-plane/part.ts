@@ -32,6 +32,16 @@ export class Part {
     });
   }
 
+  /** Of the program itself: what starts it becomes it. */
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** Where what it writes is kept. */
+  get logFile(): string {
+    return this.log;
+  }
+
   get ended(): boolean {
     return this.gone;
   }
@@ -40,6 +50,11 @@ export class Part {
   async kill(): Promise<void> {
     this.killNow();
     await this.exited;
+  }
+
+  /** Resolves when it has ended, in whatever way. */
+  whenEnded(): Promise<void> {
+    return this.exited;
   }
 
   /** Tells it to do something, such as to read its files again. */

@@ -63,7 +63,7 @@ export async function rehearseAlerts(environment: Environment, options: AlertsRe
   if (environment.monitoring.mode === "operator" && inCluster) throw new RehearsalError(`${options.name} leaves Prometheus to the cluster's operator (monitoring.mode), which a rehearsal has not. Rehearse with monitoring.mode: standalone; the rules are the same.`);
   const { workloads, findings } = planSite(environment);
   if (findings.length > 0) throw new RehearsalError(`${options.name} cannot be placed; \`rackwright plan ${options.name}\` says why.`);
-  await Namespaces.check();
+  await Namespaces.check("--alerts");
   await ensurePrograms("A rehearsal of alerts", [...monitoringPrograms, ...(inCluster ? [] : [debianPrometheus])], say);
   await Namespaces.removeLeftOver();
   const checks = new Checks(say, signal);

@@ -21,11 +21,14 @@ export class Namespaces {
     process.once("exit", this.removeAtExit);
   }
 
-  /** @throws RehearsalError (unreachable) where this user may not make any */
-  static async check(): Promise<void> {
-    if (process.getuid?.() !== 0) throw new RehearsalError("`rehearse --alerts` makes network namespaces, which takes root: run it with sudo.", "unreachable");
+  /**
+   * @param option of `rehearse`, for the message
+   * @throws RehearsalError (unreachable) where this user may not make any
+   */
+  static async check(option: string): Promise<void> {
+    if (process.getuid?.() !== 0) throw new RehearsalError(`\`rehearse ${option}\` makes network namespaces, which takes root: run it with sudo.`, "unreachable");
     const { code, stderr } = await tryRun("ip", ["netns", "list"]);
-    if (code !== 0) throw new RehearsalError(`\`ip netns list\` fails, and \`rehearse --alerts\` needs network namespaces: ${stderr.trim()}`, "unreachable");
+    if (code !== 0) throw new RehearsalError(`\`ip netns list\` fails, and \`rehearse ${option}\` needs network namespaces: ${stderr.trim()}`, "unreachable");
   }
 
   /** Removes what rehearsals left that were killed. */

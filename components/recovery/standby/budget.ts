@@ -68,13 +68,13 @@ function balancerBudget({ balancers }: BalancerPlan): FailureBudget[] {
   const skew = round(((256 - lowest) * settings.advertIntervalSeconds) / 256);
   const missed = settings.advertsMissed * settings.advertIntervalSeconds;
   const takeover = round(missed + skew);
-  const health = settings.healthIntervalSeconds + (settings.healthFall - 1) * settings.healthIntervalSeconds + settings.healthTimeoutSeconds;
+  const health = settings.healthIntervalSeconds + settings.healthFall * settings.healthAnswerSeconds;
   const opening = openingPacketSeconds.find((seconds) => seconds >= takeover) ?? takeover;
   const decide = [skew, `skew of VRRP priority ${lowest}`] as const;
   const move = none("an address and its announcement; HAProxy runs there already");
   return [
     failure("balancer-node", "a balancer that crashes or is cut off", { detect: [missed, `${settings.advertsMissed} advertisements that do not come, one each ${settings.advertIntervalSeconds} s`], decide, move, retry: [round(opening - takeover), `a client that was connecting tries again after ${opening} s`] }),
-    failure("balancer-process", "HAProxy that ends or hangs", { detect: [health, `a look each ${settings.healthIntervalSeconds} s, ${settings.healthFall} that fail, ${settings.healthTimeoutSeconds} s each at most`], decide, move, retry: none("connections are refused at once until then") }),
+    failure("balancer-process", "HAProxy that ends or hangs", { detect: [health, `a look each ${settings.healthIntervalSeconds} s, ${settings.healthFall} that fail after ${settings.healthAnswerSeconds} s`], decide, move, retry: none("connections are refused at once until then") }),
   ];
 }
 

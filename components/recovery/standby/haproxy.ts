@@ -24,7 +24,7 @@ global
   stats socket /run/haproxy/admin.sock mode 660 level admin
   user haproxy
   group haproxy
-  maxconn 20000
+  maxconn 4000
   # Connections that a reload leaves with the old process end by then.
   hard-stop-after 15m`;
 

@@ -22,7 +22,9 @@ export const standbySettings = {
   priorityStep: 20,
   /** keepalived's own look at HAProxy and at the network: whole seconds, the least that it takes. */
   healthIntervalSeconds: 1,
-  healthTimeoutSeconds: 1,
+  /** HAProxy's answer is waited for so long; the whole look may take longer, for a busy host starts programs late. */
+  healthAnswerSeconds: 1,
+  healthTimeoutSeconds: 3,
   healthFall: 2,
   healthRise: 2,
   /** A first echo that does not come back within this time does not count (`ping -W`). */

@@ -1,0 +1,47 @@
+import { spawnSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import { rehearseFaults } from "../../../rehearsal/recovery/faults";
+import { readScenario, scenarioNames } from "../../../rehearsal/recovery/scenarios";
+import { bare, shipped } from "../../recovery/standby/environments";
+import { full } from "../../support/full";
+
+const hasNamespaces = process.getuid?.() === 0 && spawnSync("ip", ["netns", "list"]).status === 0;
+if (!hasNamespaces) process.stderr.write("no network namespaces here (they take root): the balancers were not run\n");
+
+/** Namespaces of this process, as `ip` names them. */
+const ownNamespaces = (): string[] => spawnSync("ip", ["netns", "list"], { encoding: "utf8" }).stdout.split("\n").filter((line) => line.startsWith(`rackwright-${process.pid}-`));
+
+describe.skipIf(!hasNamespaces)("the real HAProxy and keepalived with the generated configuration", () => {
+  const rehearse = (environment: ReturnType<typeof bare>, names: readonly string[], signal?: AbortSignal) =>
+    rehearseFaults(environment, { name: "site", workDir: "", scenarios: names.map(readScenario), runs: 1, onProgress: () => undefined, ...(signal === undefined ? {} : { signal }) });
+
+  it("switch to the standby, and the address to the other balancer, within the limit", async () => {
+    const report = await rehearse(bare(3), full ? scenarioNames() : ["two-in-a-row"]);
+    expect(report.runs.flatMap(({ problems }) => problems)).toEqual([]);
+    expect(report.ok).toBe(true);
+    for (const { clients, address } of report.runs) {
+      expect(clients.requests).toBeGreaterThan(50);
+      expect(address.samples).toBeGreaterThan(50);
+    }
+    expect(ownNamespaces()).toEqual([]);
+  }, full ? 300_000 : 90_000);
+
+  it("leave nothing behind when the rehearsal is stopped", async () => {
+    const stop = new AbortController();
+    const running = rehearse(bare(2), ["engine-dies"], stop.signal);
+    const deadline = Date.now() + 30_000;
+    while (ownNamespaces().length === 0 && Date.now() < deadline) await new Promise((wait) => setTimeout(wait, 50));
+    stop.abort();
+    await expect(running).rejects.toThrow("stopped");
+    expect(ownNamespaces()).toEqual([]);
+  });
+
+  it("say what keeps them from being rehearsed", async () => {
+    await expect(rehearse(shipped("dev-test"), ["engine-dies"])).rejects.toThrow("recovery.standby.mode is none");
+    const six = bare(3, (input) => {
+      Object.assign(input.recovery?.standby ?? {}, { virtualAddress: "fd00::50" });
+      for (const [index, server] of Object.values(input.servers).entries()) server.address = `fd00::${index + 1}`;
+    });
+    await expect(rehearse(six, ["engine-dies"])).rejects.toThrow("needs IPv4 addresses");
+  });
+});
