@@ -74,6 +74,8 @@ export function rulesPage(): string {
     "pulumi preview --policy-pack policies --policy-pack-config rules.json",
     "```",
     "",
+    "The key `all` gives a level to every rule that has no entry of its own; a level is `advisory`, `mandatory` or `disabled`.",
+    "",
     "A site's own rules are files under [policies/site/](../policies/site/README.md), which are loaded with the pack.",
     "",
     "Rules report and do not mend (no remediation in Pulumi's sense): most read a component's description of itself, from which nothing is made, so that a changed description would silence the rule and change no server; and for objects that are made, the right digest, key or Secret is not known to the rule.",
