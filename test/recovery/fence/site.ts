@@ -14,17 +14,17 @@ export interface SiteOptions {
   /** Where gpu-01 is reached. @default an address where nothing answers */
   address?: string;
   sshPort?: number;
-  distribution?: "existing" | "k3s" | "none";
+  distribution?: "existing" | "none";
 }
 
 /** A project whose environment `lab` has gpu-01, with this BMC, and gpu-02, in a cluster that exists. */
 export async function project({ bmc, address = "127.0.0.7", sshPort = 22, distribution = "existing" }: SiteOptions, secrets: Readonly<Record<string, string>>): Promise<ProjectCopy> {
   const copy = new ProjectCopy();
-  const gpu01 = { ...server(address, bmc), port: sshPort, ...(distribution === "k3s" ? { roles: ["control-plane", "worker"] } : {}) };
+  const gpu01 = { ...server(address, bmc), port: sshPort };
   const environment = {
-    site: { name: "lab", mirror: { files: "http://mirror.example.org/files" } },
+    site: { name: "lab" },
     servers: { "gpu-01": gpu01, "gpu-02": server("127.0.0.8") },
-    cluster: { distribution, ...(distribution === "k3s" ? { controlPlane: ["gpu-01"] } : {}) },
+    cluster: { distribution },
     monitoring: { enabled: false },
   };
   mkdirSync(join(copy.folder, "stacks"), { recursive: true });
