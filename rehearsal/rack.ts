@@ -159,6 +159,7 @@ const leastDialTimeoutSeconds = 60;
 export function deriveEnvironment(environment: Environment, servers: readonly { name: string; port: number; hostKey: string }[], mirrorUrl: string): Environment {
   const { bastion: _bastion, ...ssh } = environment.ssh;
   const { objectStore: _objectStore, ...site } = environment.site;
+  const { balancers: _balancers, ...standby } = environment.recovery.standby;
   const derived = servers.flatMap(({ name, port, hostKey }) => {
     const server = environment.servers[name];
     return server === undefined ? [] : [[name, { ...server, address: "127.0.0.1", port, hostKey }] as const];
@@ -173,6 +174,8 @@ export function deriveEnvironment(environment: Environment, servers: readonly { 
     cluster: { ...environment.cluster, distribution: "none", controlPlane: [] },
     services: {},
     training: {},
+    // Balancers need the servers' own addresses, and have a rehearsal of their own.
+    recovery: { ...environment.recovery, standby: { ...standby, mode: "none", units: {} } },
   };
 }
 

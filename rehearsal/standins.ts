@@ -124,7 +124,7 @@ export function gpuFileText(server: Pick<Server, "gpus">): string {
 }
 
 /** The stand-ins of every host rehearsal. */
-export function hostStandIns({ site, software, ssh, cluster, monitoring }: Environment): StandIn[] {
+export function hostStandIns({ site, software, ssh, cluster, monitoring, recovery }: Environment): StandIn[] {
   return [
     { what: "QEMU in software emulation, 2 cores and 1 GiB each", standsInFor: "the servers; their CPUs, memory, PCIe lanes and speeds are not shown" },
     { what: "sparse files of 128 to 640 MiB behind emulated NVMe, AHCI and rotating drives", standsInFor: "the drives; ids, kinds and count are the environment's" },
@@ -135,6 +135,7 @@ export function hostStandIns({ site, software, ssh, cluster, monitoring }: Envir
     { what: "scripts", standsInFor: "nvidia-smi, nvidia-ctk, nvcc, the persistence daemon and the fabric manager: nvidia-smi answers with the environment's GPUs; no GPU and no kernel module of NVIDIA is there" },
     ...(monitoring.enabled ? monitoringStandIns(cluster.distribution !== "none") : []),
     ...(cluster.distribution === "k3s" ? [{ what: "nothing", standsInFor: "k3s on the emulated servers" }] : []),
+    ...(recovery.standby.mode === "keepalived" ? [{ what: "nothing", standsInFor: "HAProxy and keepalived on the emulated servers: `rehearse --fault` runs them" }] : []),
     ...(site.objectStore === undefined ? [] : [{ what: "nothing", standsInFor: "the object store: it is left out of the rehearsal" }]),
     ...(ssh.bastion === undefined ? [] : [{ what: "nothing", standsInFor: "the bastion: the servers are reached directly" }]),
   ];
