@@ -1,5 +1,6 @@
 import { perGpuHour, type CostPlan, type Range } from "../../components/cost";
 import { breakEvenText, plotScale, pricePerHour, tierTitles } from "./cost-words";
+import { escaped } from "./html";
 
 const plot = { left: 64, top: 56, width: 520, height: 300 } as const;
 const labels = { width: 400, height: 16 } as const;
@@ -7,7 +8,6 @@ const page = { width: plot.left + plot.width + labels.width, height: plot.top + 
 const leastPercent = 2;
 const xTicks = [0, 20, 40, 60, 80, 100] as const;
 
-const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[character] ?? character);
 const digits = (value: number): string => Number(value.toFixed(1)).toString();
 
 const style = `
