@@ -75,6 +75,15 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .action(run(() => (load("./commands/cost") as typeof import("./commands/cost")).cost));
 
   main
+    .command("report")
+    .description("write one page about an environment: racks, GPU memory, storage, network, recovery, alerts, rules and cost, each figure with its source")
+    .argument("<environment>")
+    .requiredOption("--out <file>", "the HTML page; - writes it to the standard output")
+    .option("--json", "one JSON document on stdout: what the page shows")
+    .addHelpText("after", "\nExamples:\n  rackwright report sme-production --out report.html\n  rackwright report edge --out - > edge.html\n  rackwright report edge --out edge.html --json | jq .report.keyFigures\n")
+    .action(run(() => (load("./commands/report") as typeof import("./commands/report")).report));
+
+  main
     .command("up")
     .description("make an environment so: check the hosts, show the plan, ask, then do it")
     .argument("<environment>")

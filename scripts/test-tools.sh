@@ -2,7 +2,7 @@
 # Debian packages that some tests use. Installed when running as root on a machine with apt; named otherwise.
 
 missing=
-for pair in shellcheck:shellcheck sshd:openssh-server ssh-keygen:openssh-client dpkg-deb:dpkg gpg:gpg gpg-agent:gpg-agent mkfs.ext4:e2fsprogs rclone:rclone restic:restic sqlite3:sqlite3 busybox:busybox python3:python3 pip3:python3-pip promtool:prometheus prometheus-node-exporter:prometheus-node-exporter amtool:prometheus-alertmanager prometheus-blackbox-exporter:prometheus-blackbox-exporter haproxy:haproxy keepalived:keepalived ping:iputils-ping; do
+for pair in shellcheck:shellcheck sshd:openssh-server ssh-keygen:openssh-client dpkg-deb:dpkg gpg:gpg gpg-agent:gpg-agent mkfs.ext4:e2fsprogs rclone:rclone restic:restic sqlite3:sqlite3 busybox:busybox python3:python3 pip3:python3-pip promtool:prometheus prometheus-node-exporter:prometheus-node-exporter amtool:prometheus-alertmanager prometheus-blackbox-exporter:prometheus-blackbox-exporter haproxy:haproxy keepalived:keepalived ping:iputils-ping chromium:chromium; do
   PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 # Go builds the control plane. Any version will do: an old one fetches a newer one, which is a module like any other.

@@ -17,7 +17,8 @@ export function everyAlertEnvironment(): Environment {
   return { ...environment, servers, monitoring: { ...environment.monitoring, meter: { address: "10.30.0.60", port: 9100, path: "/metrics", metric: "site_meter_watts" } } };
 }
 
-const headings: Readonly<Record<string, string>> = {
+/** What each group of rules watches, for people. */
+export const groupTitles: Readonly<Record<string, string>> = {
   servers: "Servers and storage", gpus: "GPUs", network: "Network between servers", cluster: "Cluster", services: "Services and training",
   power: "Power and drivers", recovery: "Backups", monitoring: "Monitoring itself",
 };
@@ -75,7 +76,7 @@ Their thresholds are \`monitoring.alerts.gpuUtilizationPercent\`, \`memoryFragme
 export function alertsPage(groups: readonly RuleGroup[]): string {
   return [
     introduction,
-    ...groups.filter(({ alerts }) => alerts.length > 0).flatMap(({ name, alerts }) => [`## ${headings[name] ?? name}`, "", ...alerts.flatMap(entry)]),
+    ...groups.filter(({ alerts }) => alerts.length > 0).flatMap(({ name, alerts }) => [`## ${groupTitles[name] ?? name}`, "", ...alerts.flatMap(entry)]),
   ].join("\n");
 }
 

@@ -25,7 +25,7 @@ describe("rackwright", () => {
     const main = await project.run(["--help"]);
     expect(main.code).toBe(0);
     expect(main.stdout).toContain("Exit codes:");
-    for (const command of ["plan", "up", "drift", "rehearse", "destroy", "export", "secret", "size"]) {
+    for (const command of ["plan", "up", "drift", "rehearse", "destroy", "export", "secret", "size", "report"]) {
       expect(main.stdout).toContain(`  ${command} `);
       const help = await project.run([command, "--help"]);
       expect(help.code).toBe(0);
