@@ -28,7 +28,7 @@ const alerts: readonly Alert[] = [
     summary: "The node {{ $labels.node }} is not ready",
     meaning: "Its pods count as lost and nothing new is placed there. Standbys on other nodes have taken over, or nothing has.",
     reason: "Kubernetes itself waits 50 s before it says so (facts 6); two minutes more leave out a restart of the kubelet.",
-    steps: ["`kubectl describe node <node>`, and on the server: `systemctl status k3s k3s-agent` or `kubelet`, with `journalctl -u k3s-agent -n 100`.", "If the server does not answer, follow ServerDown.", "Only when it is surely powered off, free its pods: `kubectl taint nodes <node> node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`."],
+    steps: ["`kubectl describe node <node>`, and on the server: `systemctl status k3s k3s-agent` or `kubelet`, with `journalctl -u k3s-agent -n 100`.", "If the server does not answer, follow ServerDown.", "To free its pods, `./rackwright fence <environment> <node>`: it powers the server off by its BMC, and frees them only once that is sure. A server without a BMC in the environment: pull its power first, then `kubectl taint nodes <node> node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`."],
   },
   {
     name: "PodCrashLooping",
