@@ -102,6 +102,17 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .action(run(() => (load("./commands/drift") as typeof import("./commands/drift")).drift));
 
   main
+    .command("pr")
+    .description("say in one Markdown comment what a pull request changes: what it destroys or interrupts, sizes, cost, rules. Needs no credentials, no state, no pulumi")
+    .requiredOption("--base <ref>", "commit, branch or tag that the change goes into")
+    .requiredOption("--head <ref>", "commit, branch or tag of the change")
+    .option("--events <file>", "event log of `pulumi preview` of one stack, to show what it does to what stands there; more than once for more stacks", (file: string, files: string[] | undefined) => [...(files ?? []), file])
+    .option("--sarif <file>", "write the rules' verdicts as SARIF 2.1.0, for code scanning")
+    .option("--json", "one JSON document on stdout, the comment in it")
+    .addHelpText("after", "\nExits with 1 where a mandatory rule is broken or an environment cannot be made as written. What is destroyed or interrupted is said, and stops nothing.\n\nExamples:\n  rackwright pr --base origin/main --head HEAD\n  rackwright pr --base main --head HEAD --sarif rackwright.sarif > comment.md\n")
+    .action(run(() => (load("./commands/pr") as typeof import("./commands/pr")).pr));
+
+  main
     .command("rehearse")
     .description("bring an environment up on emulated servers and a real control plane, break things, and give a verdict")
     .argument("<environment>")
@@ -178,6 +189,8 @@ async function main(): Promise<ExitCode> {
   }
 }
 
+// A command that neither ends nor goes on must not look as if it had ended well.
+process.exitCode = exitCodes.finding;
 void main().then((code) => {
   process.exitCode = code;
 });

@@ -16,7 +16,8 @@ type PlannedServer = EnvironmentPlan["servers"][number];
 
 const shownAlike = 3;
 
-function hardware({ facts }: PlannedServer): string {
+/** `AMD EPYC 7543, 512 GiB, 4x NVIDIA A100 80GB PCIe`. */
+export function hardware({ facts }: Pick<PlannedServer, "facts">): string {
   const processor = `${facts.cpu.sockets > 1 ? `${facts.cpu.sockets}x ` : ""}${cpu(facts.cpu.model)?.name ?? facts.cpu.model}`;
   const cards = facts.gpus === undefined ? [] : [`${facts.gpus.count}x ${gpu(facts.gpus.model)?.name ?? facts.gpus.model}`];
   const npus = facts.npus === undefined ? [] : [`${facts.npus.count}x ${facts.npus.resourceName}`];

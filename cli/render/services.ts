@@ -8,7 +8,8 @@ const mostBarColumns = 40;
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
-function devices({ accelerator, devicesPerPod, servers }: Workload): string {
+/** `2x NVIDIA A100 80GB PCIe`, or the CPU. */
+export function devices({ accelerator, devicesPerPod, servers }: Workload): string {
   if (accelerator === "cpu") return "the CPU";
   const total = devicesPerPod * servers.length;
   return `${total}x ${gpu(accelerator)?.name ?? accelerator}`;
