@@ -30,7 +30,7 @@ const secretForms: readonly [RegExp, string][] = [
 /** Folders of people, of runners and of temporary files; the mounts and programs of the servers are none of these. */
 const placeForms: readonly RegExp[] = [
   /\bfile:\/\/[^\s"'`]*/gi,
-  /(?<![\w.~-])\/(?:home|root|Users|tmp|private|builds|github|__w|workspace|work|var\/(?:folders|tmp|lib\/jenkins|lib\/gitlab-runner)|opt\/actions-runner)(?=[/\s"'`),:;\]]|$)(?:[^\s"'`),;\]:]|:(?=\S))*/g,
+  /(?<![\w.~-])\/(?:home|root|Users|tmp|private|builds|github|__w|workspace|var\/(?:folders|tmp|lib\/jenkins|lib\/gitlab-runner)|opt\/actions-runner)(?=[/\s"'`),:;\]]|$)(?:[^\s"'`),;\]:]|:(?=\S))*/g,
   /\b[A-Za-z]:\\[^\s"'`]*/g,
 ];
 

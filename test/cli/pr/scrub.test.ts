@@ -30,7 +30,7 @@ describe("what is scrubbed", () => {
 
   it.each([
     ["cannot read /home/ops/site/stacks/x.yaml: no", "cannot read [path]: no"],
-    ["'/root/w/x' failed", "'[path]' failed"],
+    ["'/root/site/x' failed", "'[path]' failed"],
     ["/tmp/rackwright-pr-abc/stacks", "[path]"],
     ["file:///Users/me/state.json", "[path]"],
     ["~/.ssh/id_ed25519 and ~/root", "~/.ssh/id_ed25519 and ~/root"],
