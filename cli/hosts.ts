@@ -1,6 +1,6 @@
 import type { Environment } from "../components/environment";
 import { commandLine, planServer } from "../components/servers/plan";
-import type { Connection, HostStep } from "../components/servers/plan";
+import type { Connection, HostStep, ServerPlan } from "../components/servers/plan";
 import { ConnectionError, openConnection } from "../engine/providers/command/ssh";
 import type { SshConnection } from "../engine/providers/command/ssh";
 import type { Progress } from "./terminal";
@@ -35,38 +35,55 @@ export interface HostReport {
 
 const serversAtOnce = 16;
 
-/** Runs every step's `check` on every server. Changes nothing on any host. */
-export async function checkHosts(environment: Environment, privateKey: string | undefined, progress: Progress, signal?: AbortSignal): Promise<HostReport> {
-  const report: HostReport = { checks: [], unreachable: [] };
-  const waiting = Object.keys(environment.servers);
-  const total = waiting.length;
+/** What is done on one server, whose connection is closed afterwards. */
+type Visit = (connection: SshConnection, server: string, plan: ServerPlan) => Promise<void>;
+
+/**
+ * Goes to every server, a bounded number at a time.
+ * @returns those that did not answer, in the order of the environment
+ */
+export async function visitServers(environment: Environment, privateKey: string | undefined, progress: Progress, visit: Visit, signal?: AbortSignal): Promise<UnreachableServer[]> {
+  const unreachable: UnreachableServer[] = [];
+  const order = Object.keys(environment.servers);
+  const waiting = [...order];
   let finished = 0;
   const worker = async (): Promise<void> => {
     for (let server = waiting.shift(); server !== undefined; server = waiting.shift()) {
       signal?.throwIfAborted();
-      progress.doing(`checking servers: ${finished} of ${total} done, now ${server}`);
-      await checkServer(environment, server, privateKey, report, signal);
+      progress.doing(`checking servers: ${finished} of ${order.length} done, now ${server}`);
+      const lost = await visitServer(environment, server, privateKey, visit, signal);
+      if (lost !== undefined) unreachable.push(lost);
       finished += 1;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(serversAtOnce, total) }, worker));
-  const order = Object.keys(environment.servers);
-  report.checks.sort((a, b) => order.indexOf(a.server) - order.indexOf(b.server));
-  return report;
+  await Promise.all(Array.from({ length: Math.min(serversAtOnce, order.length) }, worker));
+  return unreachable.sort((a, b) => order.indexOf(a.server) - order.indexOf(b.server));
 }
 
-async function checkServer(environment: Environment, server: string, privateKey: string | undefined, report: HostReport, signal?: AbortSignal): Promise<void> {
+async function visitServer(environment: Environment, server: string, privateKey: string | undefined, visit: Visit, signal?: AbortSignal): Promise<UnreachableServer | undefined> {
   const plan = planServer(environment, server);
   let connection: SshConnection | undefined;
   try {
     connection = await openConnection(sshSettings(plan.connection, privateKey), { signal });
-    for (const step of [...plan.steps, ...plan.clusterSteps, ...plan.recoverySteps]) report.checks.push(await checkStep(connection, server, step, plan.connection.user, signal));
+    await visit(connection, server, plan);
+    return undefined;
   } catch (error) {
     if (!(error instanceof ConnectionError)) throw error;
-    report.unreachable.push({ server, address: `${plan.connection.host}:${plan.connection.port}`, reason: error.message });
+    return { server, address: `${plan.connection.host}:${plan.connection.port}`, reason: error.message };
   } finally {
     connection?.close();
   }
+}
+
+/** Runs every step's `check` on every server. Changes nothing on any host. */
+export async function checkHosts(environment: Environment, privateKey: string | undefined, progress: Progress, signal?: AbortSignal): Promise<HostReport> {
+  const checks: StepCheck[] = [];
+  const unreachable = await visitServers(environment, privateKey, progress, async (connection, server, plan) => {
+    for (const step of [...plan.steps, ...plan.clusterSteps, ...plan.recoverySteps]) checks.push(await checkStep(connection, server, step, plan.connection.user, signal));
+  }, signal);
+  const order = Object.keys(environment.servers);
+  checks.sort((a, b) => order.indexOf(a.server) - order.indexOf(b.server));
+  return { checks, unreachable };
 }
 
 async function checkStep(connection: SshConnection, server: string, step: HostStep, user: string, signal?: AbortSignal): Promise<StepCheck> {

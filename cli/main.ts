@@ -142,6 +142,15 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .addHelpText("after", "\nExamples:\n  rackwright fence sme-production gpu-01 --dry-run\n  rackwright fence sme-production gpu-01\n  rackwright fence sme-production gpu-01 --yes --json | jq .outcome\n  rackwright fence sme-production gpu-01 --release\n")
     .action(run(() => (load("./commands/fence") as typeof import("./commands/fence")).fence));
 
+  const recovery = main.command("recovery").description("checkpoints, backups, standby and cold start of an environment");
+  recovery
+    .command("status")
+    .description("for each level of recovery: its last success and rehearsal, what would be lost now and how long it takes to be back, against their targets. Changes nothing")
+    .argument("<environment>")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nIt ends with 1 where a target is missed or nobody knows.\n\nExamples:\n  rackwright recovery status sme-production\n  rackwright recovery status sme-production --json | jq '.levels[] | select(.verdict == \"missed\")'\n")
+    .action(run(() => (load("./commands/recovery") as typeof import("./commands/recovery")).recoveryStatusCommand));
+
   main
     .command("destroy")
     .description("take an environment down: what is in its cluster is deleted, hosts are left as they are. No drive is wiped, no package is removed")
@@ -168,7 +177,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .addHelpText("after", "\nExample:\n  rackwright secret dev-test sshPrivateKey < ~/.ssh/id_ed25519\n")
     .action(run(() => (load("./commands/secret") as typeof import("./commands/secret")).secret));
 
-  for (const command of [main, ...main.commands]) command.exitOverride();
+  for (const command of [main, ...main.commands, ...recovery.commands]) command.exitOverride();
   return main;
 }
 

@@ -9,6 +9,7 @@ import { interruptible } from "../interrupt";
 import { projectRoot } from "../project";
 import type { LoadedEnvironment } from "../project";
 import { clusterEngine } from "../rehearsal-engines";
+import { faultsRehearsal, recordRehearsal } from "../recovery-record";
 import { renderFaults } from "../render/faults";
 import type { Terminal } from "../terminal";
 
@@ -39,6 +40,7 @@ export async function rehearseFault(terminal: Terminal, loaded: LoadedEnvironmen
         engine: (plane) => clusterEngine(loaded, plane, path.join(stateDir, "faults.json"), { signal, cancelSignal }),
       }),
     );
+    recordRehearsal(loaded.name, "standby", faultsRehearsal(report, Date.now() / 1000));
     terminal.out(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : renderFaults(report, terminal.style));
     return report.ok ? exitCodes.well : exitCodes.finding;
   } finally {

@@ -77,7 +77,7 @@ describe("rackwright", () => {
     const text = await project.run(["plan", "dev-test"], { env: { FORCE_COLOR: "1" } });
     expect(text.code).toBe(0);
     expect(text.stdout).not.toContain("\u001b");
-    expect(text.stdout).toMatch(/^dev-test {2}1 server, 2 GPUs: 100 to create\n/);
+    expect(text.stdout).toMatch(/^dev-test {2}1 server, 2 GPUs: 103 to create\n/);
     expect(text.stdout).toMatch(/hot +\/srv\/hot +raid0 of 2 nvme +4 TB +lost with any one drive/);
 
     const json = await project.run(["plan", "dev-test", "--json"]);

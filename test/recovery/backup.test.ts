@@ -93,7 +93,7 @@ describe.skipIf(missing !== undefined)("backups", () => {
     const before = site.files();
     expect((await site.resticWithKey(["forget", "--prune", ...site.snapshots()])).code).not.toBe(0);
     expect(site.files()).toEqual(before);
-  });
+  }, 300_000);
 
   it("with a turned bit in any file are found, and nothing of them is deleted any more", async () => {
     const files = site.files();
@@ -112,7 +112,7 @@ describe.skipIf(missing !== undefined)("backups", () => {
     expect(site.files()).toEqual(files);
     const well = await site.keep();
     expect([well.code, site.metric("rackwright_backup_damaged", "store")]).toEqual([0, 0]);
-  });
+  }, full ? 600_000 : 60_000);
 
   it("fail with a wrong password, say so, and leave what is there", async () => {
     const before = site.snapshots();
@@ -183,7 +183,7 @@ describe.skipIf(missing !== undefined)("backups", () => {
     expect([kept.code, kept.stderr]).toEqual([0, ""]);
     const restored = await site.restic(["dump", "latest", site.path("warm/checkpoints/.backup/tune", `step-${2000 + tries - 1}`, "state.pt")]);
     expect(sha(Buffer.from(restored.stdout, "latin1"))).toBe(sha(readFileSync(site.path("warm/checkpoints/tune", `step-${2000 + tries - 1}`, "state.pt"))));
-  });
+  }, full ? 600_000 : 60_000);
 
   it("come back by the commands of the runbook", async () => {
     const blocks = [...readFileSync(join(__dirname, "../../docs/runbooks/restore.md"), "utf8").matchAll(/^```bash\n([\s\S]*?)^```$/gm)].map(([, body = ""]) => body);
