@@ -119,6 +119,7 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .option("--hosts", "only the host side: drives, arrays, packages, drivers. Minutes")
     .option("--cluster", "only the cluster side: objects, admission, placement. Under a minute")
     .option("--alerts", "only the monitoring: break things, and see whether the alerts arrive. Three to four minutes; as root")
+    .option("--cold-start", "only the cold start: save a set, destroy a server, make a blank one into it by the set alone. About twenty minutes")
     .option("--pace <n>", "with --alerts: divide every duration of the rules by it; 1 is real time (default: 60)")
     .option("--fault <name>", "only one fault of what stands by: break it while a client sends requests, and measure what the client sees. As root")
     .option("--faults <names>", "the same: --faults all breaks everything, one after the other")
@@ -150,6 +151,21 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nIt ends with 1 where a target is missed or nobody knows.\n\nExamples:\n  rackwright recovery status sme-production\n  rackwright recovery status sme-production --json | jq '.levels[] | select(.verdict == \"missed\")'\n")
     .action(run(() => (load("./commands/recovery") as typeof import("./commands/recovery")).recoveryStatusCommand));
+
+  main
+    .command("cold-start")
+    .description("save what blank servers are made into the environment from, without a network; verify such a set; rebuild from it")
+    .argument("<environment>")
+    .option("--save <folder>", "save a set into this folder of the cold tier, which must exist")
+    .option("--verify <folder>", "compare a set with its signed inventory. Changes nothing")
+    .option("--from <folder>", "make blank servers again from this set, or from the newest one in this folder")
+    .option("--server <name...>", "with --from: servers to make again. Default: those that show another host key than the environment's")
+    .option("--host-key <name=key...>", "with --from: a blank server's own public host key, read on its console")
+    .option("--without <kind...>", "with --from: go on although the set lacks this: project, state, package, host-key, k3s, image, manifest or data")
+    .option("--yes", "do not ask; needed where there is no terminal")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExamples:\n  rackwright cold-start dev-test --save /srv/cold/rackwright\n  rackwright cold-start dev-test --verify /srv/cold/rackwright\n  rackwright cold-start dev-test --from /srv/cold/rackwright --host-key 'gpu-01=ssh-ed25519 AAAA…'\n")
+    .action(run(() => (load("./commands/cold-start") as typeof import("./commands/cold-start")).coldStart));
 
   main
     .command("destroy")

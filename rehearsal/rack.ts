@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Environment, Server } from "../components/environment/schema";
@@ -6,7 +6,7 @@ import { ensurePackages, hostMonitoringPrograms } from "./packages";
 import { RehearsalError } from "./process";
 import { buildMirror, serveMirror, type ServedMirror } from "./repository";
 import { ensureSystemImage } from "./rootfs";
-import { EmulatedServer } from "./server";
+import { EmulatedServer, type ServerOptions } from "./server";
 import { makeKeyPair } from "./ssh";
 import { monitoringPackages } from "./monitoring-packages";
 import { gpuFileText, hostStandIns, standInPackages, type StandIn } from "./standins";
@@ -39,6 +39,11 @@ export interface Rack {
   leftOut: readonly string[];
   imageSeconds: number;
   imageCached: boolean;
+  /**
+   * Destroys a server and puts a blank one into its place, which answers at the same port under a host key of its own and
+   * reaches nothing. Only the drives that are named move over with what is on them. Does not start it.
+   */
+  replace(name: string, keptDrives: readonly string[]): Promise<EmulatedServer>;
   /** Ends all servers and removes their disks. */
   close(): Promise<void>;
 }
@@ -77,11 +82,8 @@ export async function startRack(environment: Environment, options: RackOptions):
     const built = await buildMirror(join(folder, "mirror"), [...standInPackages(environment.software), ...(environment.monitoring.enabled ? monitoringPackages() : [])]);
     mirror = await serveMirror(built.folder);
     const key = await makeKeyPair(folder, "login_key", (file) => readFileSync(file, "utf8"));
-    for (const name of chosen) {
-      const server = environment.servers[name];
-      if (server === undefined) continue;
-      say(`Making the disks of ${name}`);
-      const emulated = await EmulatedServer.create({
+    const make = (name: string, server: Server, more: Partial<ServerOptions> = {}): Promise<EmulatedServer> =>
+      EmulatedServer.create({
         name,
         server,
         user: environment.ssh.user,
@@ -94,7 +96,24 @@ export async function startRack(environment: Environment, options: RackOptions):
           ...(server.gpus === undefined ? [] : [{ path: gpuFile, text: gpuFileText(server) }]),
         ],
         signal: options.signal,
+        ...more,
       });
+    const replace = async (name: string, keptDrives: readonly string[]): Promise<EmulatedServer> => {
+      const index = servers.findIndex((each) => each.name === name);
+      const [old, server] = [servers[index], environment.servers[name]];
+      if (old === undefined || server === undefined) throw new RehearsalError(`The rack has no server ${name}.`);
+      await old.kill();
+      const blank = await make(name, server, { folder: join(folder, `${name}-again`), port: old.port, isolated: true });
+      for (const id of keptDrives) renameSync(old.backingFile(id), blank.backingFile(id));
+      rmSync(join(folder, name), { recursive: true, force: true });
+      servers[index] = blank;
+      return blank;
+    };
+    for (const name of chosen) {
+      const server = environment.servers[name];
+      if (server === undefined) continue;
+      say(`Making the disks of ${name}`);
+      const emulated = await make(name, server);
       servers.push(emulated);
       await options.beforeBoot?.(emulated);
     }
@@ -115,6 +134,7 @@ export async function startRack(environment: Environment, options: RackOptions):
       leftOut: Object.keys(environment.servers).filter((name) => !chosen.includes(name)),
       imageSeconds: image.builtInSeconds,
       imageCached: image.cached,
+      replace,
       close,
     };
   } catch (error) {

@@ -25,6 +25,10 @@ export interface ServerOptions {
   files?: readonly GuestFile[];
   /** @default 1024 */
   memoryMiB?: number;
+  /** Port of loopback at which it answers: that of a server in whose place it comes. @default one that is free */
+  port?: number;
+  /** It reaches nothing: neither this machine nor anything behind it. @default false */
+  isolated?: boolean;
   /** Gives a drive another size or another way to its backing file than the emulator's own. @default as it is */
   shapeDrive?: (drive: EmulatedDrive) => EmulatedDrive;
   signal?: AbortSignal | undefined;
@@ -58,7 +62,7 @@ export class EmulatedServer {
   static async create(options: ServerOptions): Promise<EmulatedServer> {
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
     const hostKey = await makeKeyPair(options.folder, "host_key", (file) => readFileSync(file, "utf8"));
-    const server = new EmulatedServer(options, await freePort(), hostKey.publicKey);
+    const server = new EmulatedServer(options, options.port ?? (await freePort()), hostKey.publicKey);
     await copyDisk(options.image.file, server.disk);
     for (const drive of server.drives) makeSparse(join(options.folder, drive.file), drive.sizeMiB);
     await writeIntoDisk(server.disk, [...guestFiles(options, hostKey, server.drives), ...(options.files ?? [])]);
@@ -183,6 +187,7 @@ export interface MachineSpec {
   console: string;
   folder: string;
   drives: readonly EmulatedDrive[];
+  isolated?: boolean;
 }
 
 /** QEMU's arguments for one server. */
@@ -212,7 +217,7 @@ export function machineArguments(spec: MachineSpec): string[] {
     "-blockdev", JSON.stringify({ driver: "raw", "node-name": "system", discard: "unmap", cache: { direct: false, "no-flush": true }, file: { driver: "file", filename: spec.disk, cache: { direct: false, "no-flush": true } } }),
     "-device", "virtio-blk-pci,drive=system,serial=system",
     "-device", "virtio-rng-pci",
-    "-netdev", `user,id=management,hostfwd=tcp:127.0.0.1:${spec.port}-:22`,
+    "-netdev", `user,id=management,${spec.isolated === true ? "restrict=on," : ""}hostfwd=tcp:127.0.0.1:${spec.port}-:22`,
     "-device", `virtio-net-pci,netdev=management,mac=${managementMac}`,
     ...nics,
     ...driveArguments(spec.drives, (file) => join(spec.folder, file)),

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import * as path from "node:path";
+import { rehearseColdStart } from "../../rehearsal/cold-start";
 import { rehearseCluster } from "../../rehearsal/cluster";
 import { rehearseOnExistingCluster } from "../../rehearsal/existing-cluster";
 import { rehearseAlerts } from "../../rehearsal/monitoring/alerts";
@@ -16,7 +17,7 @@ import { rehearseFault } from "./rehearse-faults";
 import type { Terminal } from "../terminal";
 
 /** `rackwright rehearse`: 0 the verdict is good, 1 it is not, 2 bad input, 3 what it needs could not be had. */
-export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; cluster?: boolean; alerts?: boolean; pace?: string; fault?: string; faults?: string; runs?: string; kubeconfig?: string; json?: boolean }): Promise<ExitCode> {
+export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; cluster?: boolean; alerts?: boolean; coldStart?: boolean; pace?: string; fault?: string; faults?: string; runs?: string; kubeconfig?: string; json?: boolean }): Promise<ExitCode> {
   const loaded = loadEnvironment(name);
   const { environment } = loaded;
   const hasCluster = environment.cluster.distribution !== "none";
@@ -29,7 +30,7 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
   const pace = paceOf(options.pace);
   const fault = options.fault ?? options.faults;
   if (options.runs !== undefined && fault === undefined) throw new CliError("--runs is for rehearsals of faults: leave it out, or say --fault.", exitCodes.badInput);
-  const chosen = options.hosts === true || options.cluster === true || options.alerts === true;
+  const chosen = options.hosts === true || options.cluster === true || options.alerts === true || options.coldStart === true;
   const hosts = options.hosts === true || !chosen;
   const cluster = options.cluster === true || (!chosen && hasCluster);
 
@@ -56,6 +57,7 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
       } else if (cluster) verdicts.push(await rehearseCluster(environment, { ...common, engine: (plane) => clusterEngine(loaded, plane, path.join(stateDir, "cluster.json"), { signal, cancelSignal }) }));
       if (options.alerts === true) verdicts.push(await rehearseAlerts(environment, { ...common, pace, engine: (plane, changed) => clusterEngine({ ...loaded, environment: changed }, plane, path.join(stateDir, "alerts.json"), { signal, cancelSignal }) }));
       if (hosts) verdicts.push(await rehearseHosts(environment, { ...common, engine: (rack) => Promise.resolve(hostEngine(loaded, rack, path.join(stateDir, "hosts.json"), terminal.progress)) }));
+      if (options.coldStart === true) verdicts.push(await rehearseColdStart(environment, { ...common, root: projectRoot }));
       return joinVerdicts(verdicts);
     });
     terminal.out(options.json === true ? `${JSON.stringify(verdict, null, 2)}\n` : renderVerdict(verdict, terminal.style));

@@ -1,5 +1,6 @@
 import { bmcFindings } from "./checks/bmcs";
 import type { Checkable } from "./checks/checkable";
+import { coldStartFindings } from "./checks/cold-start";
 import { driveFindings } from "./checks/drives";
 import { hardwareFindings } from "./checks/hardware";
 import { roomFindings } from "./checks/room";
@@ -12,5 +13,5 @@ import type { Finding } from "./problems";
  * @param defaultPort SSH port of servers that give none.
  */
 export function crossCheck(environment: Checkable, defaultPort: number): Finding[] {
-  return [...driveFindings(environment), ...hardwareFindings(environment), ...roomFindings(environment, defaultPort), ...bmcFindings(environment), ...workloadFindings(environment)];
+  return [...driveFindings(environment), ...hardwareFindings(environment), ...roomFindings(environment, defaultPort), ...bmcFindings(environment), ...workloadFindings(environment), ...coldStartFindings(environment)];
 }

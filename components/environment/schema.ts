@@ -398,7 +398,15 @@ const recovery = z
       })
       .prefault({}),
     standby: standby.prefault({}),
-    coldStart: z.strictObject({ imagesTier: z.enum(["warm", "cold"]).optional().describe("Absent: cold where there is one, else warm."), rehearseEveryDays: count.default(90) }).prefault({}),
+    coldStart: z
+      .strictObject({
+        imagesTier: z.enum(["warm", "cold"]).optional().describe("Absent: cold where there is one, else warm."),
+        rehearseEveryDays: count.default(90),
+        keep: count.default(3).describe("Sets for a cold start that are kept; a new one takes the oldest one's place."),
+        folders: z.array(absolutePath).default([]).describe("Folders that a set holds whole, on every server that has the tier, besides checkpoints and models of a warm tier. Below the mount of a tier."),
+      })
+      .prefault({})
+      .describe("What a site is rebuilt from on blank servers."),
     backup: z
       .strictObject({
         enabled: z.boolean().default(true).describe("Off: the site has backups of its own."),

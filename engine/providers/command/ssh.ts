@@ -1,11 +1,12 @@
 import type { Client, ClientChannel, SFTPWrapper } from "ssh2";
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 import type { SshConnectionSettings, SshEndpoint } from "./connection";
 import { addressOf, portOf } from "./connection";
 import { dial, pause } from "./dial";
 import type { DialOptions } from "./dial";
 import { ConnectionError, ConnectionLostError, HostUnreachableError, abortError } from "./errors";
 import { LineCollector } from "./lines";
+import { passThrough } from "./pass-through";
 import { Slots } from "./slots";
 import { signalCommand } from "./ssh2-signal";
 import type { UploadSource } from "./upload";
@@ -50,6 +51,21 @@ export interface ExecOptions {
   graceMilliseconds?: number;
 }
 
+export interface StreamOptions {
+  /** @default - nothing */
+  input?: Readable;
+  /** @default - what the command writes is dropped */
+  output?: Writable;
+  /** Aborting it closes the channel. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface StreamResult {
+  /** Exit status; null where a signal ended the command. */
+  code: number | null;
+  stderr: string;
+}
+
 export interface ExecResult {
   /** Exit status; null where a signal ended the command. */
   code: number | null;
@@ -75,8 +91,17 @@ export interface SshConnection {
   upload(source: UploadSource, remotePath: string, options?: { signal?: AbortSignal | undefined }): Promise<void>;
   /** Which of these environment variables the host passes on to commands. Asked once per name and connection. */
   acceptsEnvironment(names: string[], signal?: AbortSignal): Promise<Set<string>>;
+  /**
+   * Runs one command line and passes bytes through it: `input` to its standard input, its standard output to `output`,
+   * which is ended with it. For what is too long to hold, or no text.
+   *
+   * @throws ConnectionLostError where the connection broke; the error of a stream that broke.
+   */
+  stream(command: string, options: StreamOptions): Promise<StreamResult>;
   /** A TCP stream from the host to another address, as a bastion gives it. */
   forward(host: string, port: number): Promise<Duplex>;
+  /** Listens on the host's loopback, on a port that the host chooses, until the connection is closed. */
+  listen(accept: (stream: Duplex) => void): Promise<number>;
   close(): void;
 }
 
@@ -152,6 +177,23 @@ class Connection implements SshConnection {
       (opened) => this.client.forwardOut("127.0.0.1", 0, host, port, opened),
       (channel) => channel,
     );
+  }
+
+  stream(command: string, options: StreamOptions): Promise<StreamResult> {
+    return this.session(options.signal, () =>
+      this.open<ClientChannel, StreamResult>(
+        (opened) => this.client.exec(command, opened),
+        (channel) => passThrough(channel, options, this.client, () => this.loss(true, undefined)),
+      ),
+    );
+  }
+
+  async listen(accept: (stream: Duplex) => void): Promise<number> {
+    const port = await this.open<number, number>((opened) => this.client.forwardIn("127.0.0.1", 0, opened), (given) => given);
+    this.client.on("tcp connection", (details, take) => {
+      if (details.destPort === port) accept(take());
+    });
+    return port;
   }
 
   close(): void {

@@ -1,8 +1,11 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { PassThrough, Readable, Writable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -164,6 +167,57 @@ describe("exec", () => {
       expect(error.message).toBe("no more");
       expect((await c.exec(`ls ${marker}`)).code).not.toBe(0);
     });
+  });
+});
+
+describe("stream", () => {
+  it("passes bytes both ways as they are, however many", async () => {
+    const bytes = randomBytes(3_000_000);
+    await connected(settings, async (connection) => {
+      const through = new PassThrough();
+      const [out, result] = await Promise.all([buffer(through), connection.stream("cat; echo done >&2", { input: Readable.from([bytes.subarray(0, 7), bytes.subarray(7)]), output: through })]);
+      expect(out.equals(bytes)).toBe(true);
+      expect(result).toEqual({ code: 0, stderr: "done\n" });
+    });
+  });
+
+  it("judges a command that does not read its input by how it ended", async () => {
+    await connected(settings, async (connection) => {
+      const endless = new Readable({ read: function read() { this.push(Buffer.alloc(65_536)); } });
+      expect(await connection.stream("head -c 5 >/dev/null; exit 7", { input: endless })).toEqual({ code: 7, stderr: "" });
+      expect(await connection.exec("echo still here")).toMatchObject({ code: 0, stdout: "still here\n" });
+    });
+  });
+
+  it("fails with what broke here: the source or the target", async () => {
+    await connected(settings, async (connection) => {
+      const source = new Readable({ read: function read() { this.destroy(new Error("the disk cannot be read")); } });
+      await expect(connection.stream("cat >/dev/null", { input: source })).rejects.toThrow("the disk cannot be read");
+      const target = new Writable({ write: (_bytes, _encoding, done) => done(new Error("the disk is full")) });
+      await expect(connection.stream("cat /dev/zero", { output: target })).rejects.toThrow("the disk is full");
+      expect(await connection.exec("echo still here")).toMatchObject({ code: 0 });
+    });
+  });
+
+  it("ends when it is aborted", async () => {
+    await connected(settings, async (connection) => {
+      const stop = new AbortController();
+      const running = connection.stream("cat /dev/zero", { signal: stop.signal });
+      setTimeout(() => stop.abort(), 100);
+      await expect(running).rejects.toThrow();
+      expect(await connection.exec("echo still here")).toMatchObject({ code: 0 });
+    });
+  });
+});
+
+describe("listen", () => {
+  it("hands out what connects to the host's loopback, until the connection is closed", async () => {
+    let port = 0;
+    await connected(settings, async (connection) => {
+      port = await connection.listen((stream) => stream.end("from here\n"));
+      expect(await connection.exec(`exec 3<>/dev/tcp/127.0.0.1/${port}; cat <&3`.replace(/^/, "bash -c '").concat("'"))).toMatchObject({ code: 0, stdout: "from here\n" });
+    });
+    await connected(settings, async (connection) => expect((await connection.exec(`bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port}'`)).code).not.toBe(0));
   });
 });
 
