@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { readFileSync, existsSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import { Readable } from "node:stream";
 import { dataFile, planColdStart, sumsFile, type ColdStartServer } from "../../components/recovery/cold-start/plan";
@@ -94,6 +94,7 @@ async function write(options: SaveOptions, home: string): Promise<Saved> {
       if (options.state === undefined) writer.gaps.push({ kind: "state", name: "state", reason: "the environment is not up: there is no state of it" });
       else await writer.text(setFiles.state, options.state);
       await writer.text(setFiles.start, startScript(name));
+      writer.gaps.push(...projectGaps(options.project.root));
       await packProject(options.project.root, name, await writer.place(setFiles.project), signal);
     });
     if (options.images !== undefined) writer.gaps.push(...(await timed("container images", () => options.images?.(writer) ?? Promise.resolve([]))));
@@ -105,6 +106,12 @@ async function write(options: SaveOptions, home: string): Promise<Saved> {
     await writer.discard();
     throw error;
   }
+}
+
+/** A project whose packages lie elsewhere starts nowhere else. */
+function projectGaps(root: string): Gap[] {
+  const packages = lstatSync(path.join(root, "node_modules"), { throwIfNoEntry: false });
+  return packages?.isDirectory() === true ? [] : [{ kind: "project", name: "node_modules", reason: packages === undefined ? "the project's packages are not installed" : "it is a link to packages that lie elsewhere: install them in the project (npm ci)" }];
 }
 
 /** The keys of the newest earlier set, so that all sets of an environment are signed by one; new ones under a new passphrase. */

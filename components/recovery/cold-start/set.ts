@@ -17,7 +17,7 @@ export const setFiles = {
 } as const;
 
 /** What a set may lack. */
-export const gapKinds = ["state", "package", "host-key", "k3s", "image", "manifest", "data"] as const;
+export const gapKinds = ["project", "state", "package", "host-key", "k3s", "image", "manifest", "data"] as const;
 export type GapKind = (typeof gapKinds)[number];
 
 const gap = z.strictObject({

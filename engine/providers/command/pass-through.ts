@@ -17,28 +17,38 @@ function unlessClosed(error: unknown): void {
 /** Moves bytes through a running command until it ends and both streams are done. */
 export async function passThrough(channel: ClientChannel, { input, output, signal }: StreamOptions, client: Client, lost: () => Error): Promise<StreamResult> {
   const stderr = new LineCollector();
-  const seen: { exit?: number | null; broken: boolean } = { broken: false };
+  let exit: number | null = null;
   const close = (): void => {
     channel.close();
+    channel.resume();
   };
-  const onLoss = (): void => {
-    seen.broken = true;
-    channel.destroy();
-  };
+  let onLoss = (): void => undefined;
+  const broken = new Promise<never>((_, reject) => {
+    onLoss = () => reject(lost());
+  });
   channel.stderr.on("data", (bytes: Buffer) => stderr.add(bytes));
-  channel.on("exit", (code: number | null) => (seen.exit = code));
+  channel.on("exit", (code: number | null) => (exit = code));
   client.once("close", onLoss);
   signal?.addEventListener("abort", close, { once: true });
   const closed = new Promise<void>((resolve) => channel.once("close", () => resolve()));
-  const received = pipeline(channel, output ?? nowhere(), { end: true });
+  const target = output ?? nowhere();
+  // Not by `pipeline`: it waits for the channel to close, which ssh2's does only once all that it carries was read.
+  const received = new Promise<void>((resolve, reject) => {
+    target.once("error", reject).once("finish", resolve).once("close", resolve);
+    channel.pipe(target);
+  });
   // A command that ends without reading all of its input is judged by how it ended.
   const sent = input === undefined ? Promise.resolve(channel.end()) : pipeline(input, channel).catch(unlessClosed);
   try {
-    const results = await Promise.allSettled([received, sent, closed]);
+    await Promise.race([Promise.all([received, sent, closed]), broken]);
     if (signal?.aborted === true) throw abortError(signal);
-    if (seen.broken && seen.exit === undefined) throw lost();
-    for (const result of results) if (result.status === "rejected") throw result.reason as Error;
-    return { code: seen.exit ?? null, stderr: stderr.finish() };
+    return { code: exit, stderr: stderr.finish() };
+  } catch (error) {
+    channel.unpipe(target);
+    target.destroy();
+    close();
+    if (signal?.aborted === true) throw abortError(signal);
+    throw error;
   } finally {
     client.removeListener("close", onLoss);
     signal?.removeEventListener("abort", close);

@@ -442,4 +442,13 @@ describe("a connection that breaks", () => {
     expect(after).toMatchObject({ commandStarted: false });
     await server.stop();
   });
+
+  it("is lost while bytes pass through it, too", async () => {
+    const server = await startSshd([key.publicKey]);
+    const connection = await openConnection({ ...settings, port: server.port, hostKey: server.hostKey });
+    const through = new PassThrough();
+    through.resume();
+    expect(await failure(connection.stream("echo first; kill -KILL $PPID; sleep 5", { output: through }))).toBeInstanceOf(ConnectionLostError);
+    await server.stop();
+  });
 });
