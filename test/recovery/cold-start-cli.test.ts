@@ -24,7 +24,7 @@ afterAll(() => {
   rmSync(cold, { recursive: true, force: true });
 });
 
-describe("rackwright cold-start", () => {
+describe("rackwright cold-start", { timeout: 120_000 }, () => {
   it("saves into a folder that is there, says what is missing and why, and verifies what it saved", async () => {
     expect(readdirSync(join(cold, "empty")).filter((name) => !name.startsWith("."))).toHaveLength(1);
     expect(existsSync(join(set, "project.tar.gz"))).toBe(true);

@@ -51,7 +51,8 @@ export class Machine {
     const { publicKey } = makeKey(join(folder, "ssh"), "ssh_host_ed25519_key");
     const machine = new Machine(folder, options.port ?? (await freePort()), login, publicKey);
     for (const [name, body] of Object.entries(stubs)) machine.program(name, body);
-    writeFileSync(join(folder, "apt/status"), "");
+    // Something that a step found to be needed on this server: apt has been asked for it, and no plan names it.
+    writeFileSync(join(folder, "apt/status"), options.sources === undefined ? "Package: linux-headers-test\nStatus: install ok installed\nArchitecture: all\nVersion: 1.0-1\nMaintainer: nobody\nDescription: x\n\n" : "");
     writeFileSync(join(folder, "wanted"), (options.wanted ?? []).join(" "));
     writeFileSync(join(folder, "apt/etc/apt/sources.list"), options.sources ?? "");
     if (options.keyring !== undefined) writeFileSync(join(folder, "apt/mirror.gpg"), options.keyring);
@@ -114,7 +115,7 @@ export interface TestMirror {
 /** A signed mirror with what the environment's servers ask for, but for one package. */
 export async function startMirror(): Promise<TestMirror> {
   const folder = mkdtempSync(join(tmpdir(), "rackwright-mirror-"));
-  const built = await buildMirror(join(folder, "mirror"), [...["ca-certificates", "gpg", "smartmontools", "mdadm", "nvme-cli"].map((name) => stand(name, name === "mdadm" ? ["libmdadm-test"] : [])), stand("libmdadm-test")]);
+  const built = await buildMirror(join(folder, "mirror"), [...["ca-certificates", "gpg", "smartmontools", "mdadm", "nvme-cli"].map((name) => stand(name, name === "mdadm" ? ["libmdadm-test"] : [])), stand("libmdadm-test"), stand("linux-headers-test")]);
   const served = await serveMirror(built.folder);
   return {
     served,
@@ -145,6 +146,6 @@ export function environmentOf(machines: Readonly<Record<string, Pick<Machine, "p
     servers,
     cluster: { distribution: "none", controlPlane: [] },
     monitoring: { enabled: false },
-    recovery: { coldStart: { folders: [`${first?.folder ?? ""}/tiers/kept`] } },
+    recovery: { backup: { enabled: false }, coldStart: { folders: [`${first?.folder ?? ""}/tiers/kept`] } },
   });
 }

@@ -1,8 +1,12 @@
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { parseEnvironment, type EnvironmentInput } from "../../components/environment";
+import { listEnvironments, loadStackFile, parseEnvironment, type EnvironmentInput } from "../../components/environment";
 import { dataFile, imagesIn, imageFile, planColdStart, sumsFile } from "../../components/recovery/cold-start/plan";
 import { readsOfCluster, withoutCluster } from "../../components/recovery/cold-start/state";
+import { planServer } from "../../components/servers/plan";
 import { generatedEnvironment } from "../support/environments";
+
+const stacks = join(__dirname, "../../stacks");
 
 function environmentOf(change: (input: EnvironmentInput) => void) {
   const input = generatedEnvironment(2);
@@ -19,6 +23,21 @@ describe("what a set takes", () => {
     const [first] = planOf().servers;
     expect(first?.packages).toEqual(expect.arrayContaining(["mdadm", "xfsprogs", "nvidia-open-580=580.173.02", "nvidia-container-toolkit=1.20.0"]));
     expect(new Set(first?.packages).size).toBe(first?.packages.length);
+  });
+
+  it("is all that the steps of every server ask for, those of backups among them", () => {
+    const asked = listEnvironments(stacks).flatMap((name) => {
+      const loaded = loadStackFile(join(stacks, `Pulumi.${name}.yaml`));
+      if (!loaded.ok) throw new Error(`${name} is not well formed`);
+      return planColdStart(loaded.environment).servers.map((server) => {
+        const { steps, clusterSteps, recoverySteps, packages } = planServer(loaded.environment, server.name);
+        const lines = [...steps, ...clusterSteps, ...recoverySteps].map(({ args }) => args.join(" ")).join(" ");
+        expect(server.packages).toEqual([...new Set([...lines.matchAll(/--(?:held-)?package (\S+)/g)].map(([, package_]) => package_))].sort());
+        for (const { name: planned, version } of packages) expect(server.packages).toContain(version === undefined ? planned : `${planned}=${version}`);
+        return server.packages;
+      });
+    });
+    expect(asked.flat()).toContain("restic");
   });
 
   it("is what lies on warm tiers and has no other source, never what is on the hot tier, never the measurements", () => {

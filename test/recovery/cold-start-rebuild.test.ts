@@ -16,7 +16,7 @@ import { makeKey, type KeyPair } from "../engine/command-provider/sshd";
 import { environmentOf, Machine, startMirror } from "./cold-start-machine";
 
 const passphrase = "correct horse battery staple";
-const packages = ["mdadm", "nvme-cli"];
+const packages = ["mdadm", "nvme-cli", "linux-headers-test"];
 let folder: string;
 let login: KeyPair;
 let environment: Environment;
@@ -43,7 +43,7 @@ beforeAll(async () => {
     writeFileSync(machine.path("tiers/kept/weights.bin"), Buffer.alloc(300_000, 3), { mode: 0o640 });
     writeFileSync(machine.path("tiers/kept/deep/a name with spaces"), "odd");
     environment = environmentOf({ "gpu-01": machine });
-    mkdirSync(join(folder, "project/stacks"), { recursive: true });
+    for (const name of ["stacks", "node_modules"]) mkdirSync(join(folder, "project", name), { recursive: true });
     writeFileSync(join(folder, "project/stacks/Pulumi.here.yaml"), "config: {}\n");
     mkdirSync(join(folder, "cold"));
     const saved = await saveSet({
@@ -114,13 +114,13 @@ function expectTheOldServer(): void {
   expect(readFileSync(blank.path("tiers/kept/weights.bin"))).toEqual(Buffer.alloc(300_000, 3));
   expect(statSync(blank.path("tiers/kept/weights.bin")).mode & 0o777).toBe(0o640);
   expect(readFileSync(blank.path("tiers/kept/deep/a name with spaces"), "utf8")).toBe("odd");
-  expect(spawnSync("find", [blank.path("apt/var/cache/apt/archives"), "-name", "*.deb", "-printf", "%f\n"], { encoding: "utf8" }).stdout.trim().split("\n").sort()).toEqual(["libmdadm-test_1.0-1_all.deb", "mdadm_1.0-1_all.deb", "nvme-cli_1.0-1_all.deb"]);
+  expect(spawnSync("find", [blank.path("apt/var/cache/apt/archives"), "-name", "*.deb", "-printf", "%f\n"], { encoding: "utf8" }).stdout.trim().split("\n").sort()).toEqual(["libmdadm-test_1.0-1_all.deb", "linux-headers-test_1.0-1_all.deb", "mdadm_1.0-1_all.deb", "nvme-cli_1.0-1_all.deb"]);
   // Nothing of the cold start itself stays behind.
   expect(existsSync(blank.path("apt/etc/apt/apt.conf.d/99rackwright-cold-start"))).toBe(false);
   expect(existsSync(blank.path("tiers/kept/.rackwright-restore"))).toBe(false);
 }
 
-describe("a cold start", () => {
+describe("a cold start", { timeout: 180_000 }, () => {
   it("makes a blank server into the old one from the set alone, by signed packages from sources that are gone, and tells the time of each phase", async () => {
     const result = await rebuilt();
     expect(result).toMatchObject({ ok: true, servers: ["gpu-01"], kept: [], starts: 1 });

@@ -1,6 +1,6 @@
 import { mountOf } from "../../environment";
 import type { Environment } from "../../environment/schema";
-import { planServer } from "../../servers/plan";
+import { planServer, type ServerPlan } from "../../servers/plan";
 import { foldersOn } from "../../servers/tier-folders";
 import { tierNames } from "../../servers/tiers-plan";
 import { measurementFolders } from "../../monitoring/server";
@@ -45,6 +45,12 @@ function foldersOf(environment: Environment, name: string): Pick<ColdStartServer
   };
 }
 
+/** What all steps of a server install, as they ask for it. */
+function packagesOf({ steps, clusterSteps, recoverySteps }: ServerPlan): string[] {
+  const asked = [...steps, ...clusterSteps, ...recoverySteps].flatMap(({ args }) => args.filter((_, index) => ["--package", "--held-package"].includes(args[index - 1] ?? "")));
+  return [...new Set(asked)].sort();
+}
+
 /** What has to be saved of an environment, so that its servers can be made again from blank ones. */
 export function planColdStart(environment: Environment): ColdStartPlan {
   const names = Object.keys(environment.servers);
@@ -53,7 +59,7 @@ export function planColdStart(environment: Environment): ColdStartPlan {
       const plan = planServer(environment, name);
       return {
         name,
-        packages: [...new Set(plan.packages.map(({ name: wanted, version }) => (version === undefined ? wanted : `${wanted}=${version}`)))].sort(),
+        packages: packagesOf(plan),
         ...foldersOf(environment, name),
         controlPlane: plan.k3s !== undefined && plan.k3s.role !== "agent",
         k3s: plan.k3s !== undefined,

@@ -26,6 +26,8 @@ bash cold-start.sh VERB ARGUMENTS
 TEXT
 }
 
+log() { printf 'cold-start: %s\n' "$*" >&2; }
+
 fail() {
   printf 'cold-start: %s\n' "$*" >&2
   exit 4
@@ -151,8 +153,13 @@ is_release() {
   [[ $bare == "$2" || $bare == "$2"-* ]]
 }
 
+readonly INSTALL=(install --yes --no-install-recommends --allow-change-held-packages --allow-downgrades)
+
+# resolve NAME=VERSION...: what is fetched to install these on a blank server, into WORK/uris.
+resolve() { own_apt apt-get --quiet --quiet --print-uris "${INSTALL[@]}" "$@" >"$WORK/uris"; }
+
 packages() {
-  local package name wanted candidate found wanting=() uri file
+  local package name wanted candidate found wanting=() manual=() uri file
   umask 077
   rm -rf -- "$WORK"
   mkdir -p "$WORK/lists/partial" "$WORK/archives/partial" "$WORK/set/mirror"
@@ -176,9 +183,17 @@ packages() {
     fi
   done
   ((${#wanting[@]} > 0)) || return 0
-  local install=(install --yes --no-install-recommends --allow-change-held-packages --allow-downgrades "${wanting[@]}")
-  own_apt apt-get --quiet --quiet --print-uris "${install[@]}" >"$WORK/uris" || fail "these packages cannot be installed together on a blank server: ${wanting[*]}"
-  own_apt apt-get --quiet --quiet --download-only "${install[@]}" >&2 || fail 'not every package could be downloaded: apt has said more above'
+  # What steps found to be needed on this very server, such as its kernel's headers: apt counts as manual what it was asked for.
+  mapfile -t manual < <(apt-mark showmanual 2>/dev/null | grep -Fx -f "$WORK/available" || true)
+  if ((${#manual[@]} > 0)); then
+    mapfile -t manual < <(candidates "${manual[@]}" | tr ' ' '=')
+    if ! resolve "${wanting[@]}" "${manual[@]}"; then
+      log 'what was installed by hand cannot be installed all together on a blank server: it is left out'
+      manual=()
+    fi
+  fi
+  resolve "${wanting[@]}" "${manual[@]}" || fail "these packages cannot be installed together on a blank server: ${wanting[*]}"
+  own_apt apt-get --quiet --quiet --download-only "${INSTALL[@]}" "${wanting[@]}" "${manual[@]}" >&2 || fail 'not every package could be downloaded: apt has said more above'
   while read -r uri file _; do
     uri=${uri#\'} uri=${uri%\'}
     [[ $uri != http* ]] || keep "$uri" "$WORK/archives/$file"
