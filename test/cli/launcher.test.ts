@@ -82,7 +82,7 @@ describe("rackwright", () => {
 
     const json = await project.run(["plan", "dev-test", "--json"]);
     const document = JSON.parse(json.stdout) as { environments: { environment: string; ok: boolean; changes: object; resources: { urn: string }[]; checks: unknown[] }[] };
-    expect(document.environments.map(({ environment, ok, changes }) => ({ environment, ok, changes }))).toEqual([{ environment: "dev-test", ok: true, changes: { create: 100 } }]);
+    expect(document.environments.map(({ environment, ok, changes }) => ({ environment, ok, changes }))).toEqual([{ environment: "dev-test", ok: true, changes: { create: 103 } }]);
     expect(document.environments[0]?.resources.map(({ urn }) => urn)).toContain(
       "urn:pulumi:dev-test::rackwright::rackwright:site:Site$rackwright:servers:Server$rackwright:servers:StorageTier$command:remote:Command::gpu-01-hot",
     );
