@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Environment } from "../components/environment/schema";
 import { expectedTiers } from "./expectations";
@@ -11,27 +11,14 @@ import { Checks, must, type Verdict } from "./verdict";
 export interface ColdStartRehearsalOptions extends Omit<RackOptions, "beforeBoot" | "limit"> {
   /** The project's folder. */
   root: string;
+  /** Told how it ended, for whoever keeps that. */
+  onEnd?: (verdict: Verdict, time: ColdStartTime) => void;
 }
 
-/** When a cold start of an environment was last rehearsed, and how it went: for whoever asks whether it is due. */
-export interface ColdStartRehearsal {
-  environment: string;
-  at: string;
-  ok: boolean;
-  /** From the start of the command to the last check that found nothing; of one server. */
+/** How long the cold start of one server took, all starts together; nothing where it did not end well. */
+export interface ColdStartTime {
   seconds: number;
   phases: Partial<Record<string, number>>;
-}
-
-/** Where the result of the last rehearsal is kept, below the project's `.rackwright`. */
-export function rehearsalFile(workDir: string, environment: string): string {
-  return join(workDir, "cold-start", `${environment}-rehearsal.json`);
-}
-
-/** @returns undefined where none was made on this machine */
-export function lastColdStartRehearsal(workDir: string, environment: string): ColdStartRehearsal | undefined {
-  const file = rehearsalFile(workDir, environment);
-  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as ColdStartRehearsal) : undefined;
 }
 
 /** Folder of each tier that the rehearsal writes to and that the set is to hold. */
@@ -60,19 +47,12 @@ export async function rehearseColdStart(environment: Environment, options: ColdS
       standIns: [...rack.standIns, { what: "a folder of the machine that rehearses", standsInFor: "the cold tier on which the set lies" }, { what: "an empty port", standsInFor: "the package registry and the site's mirror, which are gone when the server is made again" }],
       notes, seconds: Math.round((Date.now() - started) / 1000),
     };
-    record(options.workDir, { environment: options.name, at: new Date().toISOString(), ok: verdict.ok, ...run.measured });
+    options.onEnd?.(verdict, run.measured);
     return verdict;
   } finally {
     await rack.close();
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function record(workDir: string, rehearsal: ColdStartRehearsal): void {
-  const file = rehearsalFile(workDir, rehearsal.environment);
-  mkdirSync(join(workDir, "cold-start"), { recursive: true });
-  writeFileSync(`${file}.new`, `${JSON.stringify(rehearsal, null, 2)}\n`);
-  renameSync(`${file}.new`, file);
 }
 
 interface DriftDocument {
@@ -90,7 +70,7 @@ interface RebuiltDocument {
 
 class ColdStartRun {
   notMade: string[] = [];
-  measured: Pick<ColdStartRehearsal, "seconds" | "phases"> = { seconds: 0, phases: {} };
+  measured: ColdStartTime = { seconds: 0, phases: {} };
   private readonly home: ProjectHome;
   private readonly coldTier: string;
   private readonly again: string;

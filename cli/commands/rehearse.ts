@@ -12,6 +12,7 @@ import type { ExitCode } from "../exit";
 import { interruptible } from "../interrupt";
 import { loadEnvironment, projectRoot } from "../project";
 import { clusterEngine, hostEngine, plannedObjects } from "../rehearsal-engines";
+import { recordRehearsal } from "../recovery-record";
 import { renderVerdict } from "../render/verdict";
 import { rehearseFault } from "./rehearse-faults";
 import type { Terminal } from "../terminal";
@@ -57,7 +58,7 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
       } else if (cluster) verdicts.push(await rehearseCluster(environment, { ...common, engine: (plane) => clusterEngine(loaded, plane, path.join(stateDir, "cluster.json"), { signal, cancelSignal }) }));
       if (options.alerts === true) verdicts.push(await rehearseAlerts(environment, { ...common, pace, engine: (plane, changed) => clusterEngine({ ...loaded, environment: changed }, plane, path.join(stateDir, "alerts.json"), { signal, cancelSignal }) }));
       if (hosts) verdicts.push(await rehearseHosts(environment, { ...common, engine: (rack) => Promise.resolve(hostEngine(loaded, rack, path.join(stateDir, "hosts.json"), terminal.progress)) }));
-      if (options.coldStart === true) verdicts.push(await rehearseColdStart(environment, { ...common, root: projectRoot }));
+      if (options.coldStart === true) verdicts.push(await rehearseColdStart(environment, { ...common, root: projectRoot, onEnd: (verdict, { seconds }) => recordRehearsal(name, "coldStart", { at: Math.floor(Date.now() / 1000), ok: verdict.ok, seconds: verdict.ok ? seconds : verdict.seconds, how: "one emulated server, killed once on the way" }) }));
       return joinVerdicts(verdicts);
     });
     terminal.out(options.json === true ? `${JSON.stringify(verdict, null, 2)}\n` : renderVerdict(verdict, terminal.style));
