@@ -197,7 +197,8 @@ export class Stand {
       if (holder !== undefined) await this.balancers.get(holder)?.yield();
       await this.until(() => this.holder !== undefined && this.holder !== holder, "nobody takes the address over", signal);
     }
-    await this.until(() => this.quietFor(1000), "requests fail without a fault", signal);
+    // The longest request takes two seconds: what is older belongs to a fault that is over.
+    await this.until(() => this.quietFor(1000) && this.allEnded(Date.now() - 3000), "requests fail without a fault", signal);
   }
 
   /** Whether requests of the last milliseconds were answered, all of them. */

@@ -34,10 +34,14 @@ function defaults({ services }: BalancerPlan): string {
   mode http
   log global
   option dontlognull
-  option http-keep-alive
-  # Of a client that is gone without a word.
+  # Clients keep their connections; replicas get a new one for each request. A kept one may be closed just when it is used.
+  option http-server-close
+  # Of a client, or a replica's server, that is gone without a word.
   option clitcpka
   option srvtcpka
+  srvtcpka-idle ${settings.unacknowledgedSeconds - 3}s
+  srvtcpka-intvl 1s
+  srvtcpka-cnt 3
   timeout connect ${time(settings.connectTimeoutMilliseconds)}
   timeout check ${time(settings.checkTimeoutMilliseconds)}
   timeout http-request 30s
@@ -50,7 +54,7 @@ function defaults({ services }: BalancerPlan): string {
   retries ${settings.connectRetries}
   retry-on conn-failure
   option redispatch 1
-  default-server inter ${time(settings.checkIntervalMilliseconds)} fastinter ${time(settings.checkFastMilliseconds)} downinter ${time(settings.checkIntervalMilliseconds)} fall ${settings.checkFall} rise ${settings.checkRise} on-marked-down shutdown-sessions`;
+  default-server inter ${time(settings.checkIntervalMilliseconds)} fastinter ${time(settings.checkFastMilliseconds)} downinter ${time(settings.checkIntervalMilliseconds)} fall ${settings.checkFall} rise ${settings.checkRise} tcp-ut ${settings.unacknowledgedSeconds}s on-marked-down shutdown-sessions`;
 }
 
 const health = `frontend health

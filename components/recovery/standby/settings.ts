@@ -14,6 +14,11 @@ export const standbySettings = {
   connectTimeoutMilliseconds: 1000,
   /** Of connections that were refused or not made, never of requests that were sent: nothing is done twice. */
   connectRetries: 1,
+  /**
+   * A replica's server that acknowledges nothing for so long is gone: ends what was sent in the moment in which the replica was
+   * taken out, and would wait for an answer otherwise.
+   */
+  unacknowledgedSeconds: 5,
   /** VRRP advertisements; three in a row that do not come, and the next balancer takes over. */
   advertIntervalSeconds: 1,
   advertsMissed: 3,

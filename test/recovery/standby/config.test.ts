@@ -31,7 +31,9 @@ describe("HAProxy's configuration", () => {
 
   it("asks every replica, prefers active ones, ends sessions with those that fail, and tries connections again but no request", () => {
     const text = haproxyConfig(plans()["sme-production"]);
-    expect(text).toContain("default-server inter 1s fastinter 500ms downinter 1s fall 2 rise 2 on-marked-down shutdown-sessions\n");
+    expect(text).toContain("default-server inter 1s fastinter 500ms downinter 1s fall 2 rise 2 tcp-ut 5s on-marked-down shutdown-sessions\n");
+    expect(text).toContain("\n  option http-server-close\n");
+    expect(text).toContain("\n  option srvtcpka\n  srvtcpka-idle 2s\n  srvtcpka-intvl 1s\n  srvtcpka-cnt 3\n");
     expect(text).toContain("\n  timeout check 1s\n");
     expect(text).toContain("\n  retries 1\n  retry-on conn-failure\n  option redispatch 1\n");
     expect(text).toContain("\n  option httpchk\n  http-check send meth GET uri /health ver HTTP/1.1 hdr Host assistant\n  http-check expect status 200\n");
