@@ -1,4 +1,5 @@
 import { hostHazards } from "./hazards-hosts";
+import { recoveryHazards } from "./hazards-recovery";
 import { workloadHazards } from "./hazards-services";
 import { storageHazards } from "./hazards-storage";
 import { listed, md, prose, type Markdown } from "./markdown";
@@ -28,7 +29,7 @@ function deletedObjects({ steps, servers }: Comparison): Hazard[] {
 
 /** What a change destroys or interrupts, the worst first. */
 export function findHazards(comparison: Comparison): Hazard[] {
-  const found = [...storageHazards(comparison), ...hostHazards(comparison), ...workloadHazards(comparison), ...deletedObjects(comparison)];
+  const found = [...storageHazards(comparison), ...hostHazards(comparison), ...workloadHazards(comparison), ...recoveryHazards(comparison), ...deletedObjects(comparison)];
   const known = new Set<string>();
   return order.flatMap((kind) => found.filter((hazard) => hazard.kind === kind)).filter(({ text }) => !known.has(text.text) && known.add(text.text));
 }

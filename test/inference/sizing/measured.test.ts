@@ -17,14 +17,13 @@ const percent = (planned: number, seen: number): number => (100 * (planned - see
 
 describe("what models take of a real H200", () => {
   it("has the memory that the catalog says, and less than 1 % more", () => {
-    const planned = (gpuCatalog["h200-sxm"]?.usableMemoryGiB ?? 0) * 1024 ** 3;
+    const planned = gpuCatalog["h200-sxm"].usableMemoryGiB * 1024 ** 3;
     expect(percent(planned, usableBytes)).toBeLessThanOrEqual(0);
     expect(percent(planned, usableBytes)).toBeGreaterThan(-1);
   });
 
   it.each(measured)("is planned for $model: weights and cache within 0.3 %, activations up to 12 % above", ({ model: id, weights, keyValuePerToken, activations }) => {
     const model = modelCatalog[id];
-    if (model === undefined) throw new Error(`the catalog has no ${id}`);
     expect(Math.abs(percent(weightsBytes(model, "bf16"), weights))).toBeLessThan(0.3);
     expect(Math.abs(percent(keyValueBytesPerTokenPerGpu(model, 2, 1, 1), keyValuePerToken))).toBeLessThan(0.3);
     const parts = overheadParts({ model, engine: "pytorch", precision: "bf16", tensorParallel: 1, pipelineParallel: 1, concurrency: 1, batchedTokens: 8192 });
