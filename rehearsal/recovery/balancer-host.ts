@@ -21,10 +21,13 @@ export interface BalancerHostOptions {
   healthScript: string;
 }
 
-/** The generated configuration with what stands at a place of this machine: sockets are files, which namespaces share. */
+/**
+ * The generated configuration with what stands at a place of this machine: sockets are files, which namespaces share. HAProxy keeps
+ * its user, for a process that changes it outlives the one that started it.
+ */
 export function configurations({ plan, own, folder, healthScript }: Pick<BalancerHostOptions, "plan" | "own" | "folder" | "healthScript">): { haproxy: string; keepalived: string } {
   return {
-    haproxy: haproxyConfig(plan).replace("/run/haproxy/admin.sock", join(folder, "admin.sock")),
+    haproxy: haproxyConfig(plan).replace("/run/haproxy/admin.sock", join(folder, "admin.sock")).replace(/^ {2}(user|group) haproxy\n/gm, ""),
     keepalived: keepalivedConfig(plan, own, healthScript).replaceAll(interfaceMark, hostInterface),
   };
 }

@@ -1,8 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
+import { haproxyConfig } from "../../../components/recovery/standby/haproxy";
+import { configurations } from "../../../rehearsal/recovery/balancer-host";
 import { rehearseFaults } from "../../../rehearsal/recovery/faults";
 import { readScenario, scenarioNames } from "../../../rehearsal/recovery/scenarios";
-import { bare, shipped } from "../../recovery/standby/environments";
+import { balancersOf, bare, shipped } from "../../recovery/standby/environments";
 import { full } from "../../support/full";
 
 const hasNamespaces = process.getuid?.() === 0 && spawnSync("ip", ["netns", "list"]).status === 0;
@@ -10,6 +12,18 @@ if (!hasNamespaces) process.stderr.write("no network namespaces here (they take 
 
 /** Namespaces of this process, as `ip` names them. */
 const ownNamespaces = (): string[] => spawnSync("ip", ["netns", "list"], { encoding: "utf8" }).stdout.split("\n").filter((line) => line.startsWith(`rackwright-${process.pid}-`));
+
+describe("the configuration of a rehearsal", () => {
+  it("is the generated one but for places of this machine, and for the user, whose change would let HAProxy outlive a killed rehearsal", () => {
+    const plan = balancersOf(bare(3));
+    const [own] = plan.balancers;
+    if (own === undefined) throw new Error("no balancer");
+    const generated = haproxyConfig(plan).split("\n");
+    const rehearsed = configurations({ plan, own, folder: "/tmp/folder", healthScript: "/tmp/health.sh" }).haproxy.split("\n");
+    expect(generated.filter((line) => !rehearsed.includes(line))).toEqual(["  stats socket /run/haproxy/admin.sock mode 660 level admin", "  user haproxy", "  group haproxy"]);
+    expect(rehearsed.filter((line) => !generated.includes(line))).toEqual(["  stats socket /tmp/folder/admin.sock mode 660 level admin"]);
+  });
+});
 
 describe.skipIf(!hasNamespaces)("the real HAProxy and keepalived with the generated configuration", () => {
   const rehearse = (environment: ReturnType<typeof bare>, names: readonly string[], signal?: AbortSignal) =>
