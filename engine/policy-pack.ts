@@ -12,7 +12,7 @@ import type { AnalyzeDiagnostic, AnalyzerInfo, AnalyzeResponse, AnalyzerStackCon
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import type { EnforcementLevel } from "./events";
 import { levelOf, policySettings } from "./policy-config";
-import { resolveFrom } from "./program";
+import { LOOPBACK_WITHOUT_PROXY, resolveFrom } from "./program";
 import type { ResourceState } from "./model";
 import { urnName } from "./urn";
 import type { PropertyMap } from "./values";
@@ -97,6 +97,7 @@ export class PolicyPack {
       client = new AnalyzerClient(`127.0.0.1:${port}`, credentials.createInsecure(), {
         "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
         "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+        "grpc.enable_http_proxy": 0,
       });
       return client;
     };
@@ -167,6 +168,7 @@ export class PolicyPack {
 function environment(options: PolicyPackOptions): NodeJS.ProcessEnv {
   const result: NodeJS.ProcessEnv = {
     ...process.env,
+    ...LOOPBACK_WITHOUT_PROXY,
     PULUMI_NODEJS_PROJECT: options.project,
     PULUMI_NODEJS_STACK: options.stack,
     PULUMI_NODEJS_DRY_RUN: String(options.preview),

@@ -81,6 +81,9 @@ export function forwardOutput(child: ChildProcess, onOutput: ProgramOptions["onO
   }
 }
 
+/** What the engine's children need where the site has a proxy for everything: gRPC asks it for 127.0.0.1 as well, and hangs. */
+export const LOOPBACK_WITHOUT_PROXY = { no_grpc_proxy: "127.0.0.1,localhost" } as const;
+
 /** Starts the program with the same arguments and environment as Pulumi's language host. */
 export function startProgram(options: ProgramOptions): RunningProgram {
   const settings = projectSettings(options.programDir);
@@ -100,6 +103,7 @@ export function startProgram(options: ProgramOptions): RunningProgram {
   ];
   const environment: NodeJS.ProcessEnv = {
     ...process.env,
+    ...LOOPBACK_WITHOUT_PROXY,
     PULUMI_CONFIG: JSON.stringify(programConfig({ ...options.config, ...options.secretConfig })),
     PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(Object.keys(options.secretConfig)),
     ...(settings.typescript ? { PULUMI_NODEJS_TYPESCRIPT: "true" } : {}),

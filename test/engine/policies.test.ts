@@ -1,7 +1,7 @@
 import { cpSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { fixtures, temporaryFolder, TestStack } from "./harness";
 import type { Wanted } from "./harness";
 
@@ -23,6 +23,19 @@ describe("the policy pack", () => {
     const up = await stack.up(forbidden);
     expect(up.ok).toBe(false);
     expect(stack.names()).toEqual(["good"]);
+  });
+
+  it("is reached behind a proxy for everything, as are the program and the engine: they talk on loopback", async () => {
+    // The discard port: whoever asks a proxy there gets no answer.
+    const variables = ["http_proxy", "https_proxy", "grpc_proxy"];
+    for (const variable of variables) vi.stubEnv(variable, "http://127.0.0.1:9");
+    vi.stubEnv("no_proxy", "");
+    try {
+      const outcome = await new TestStack({ policyPackDir }).preview(forbidden);
+      expect(outcome.violations.map(({ policyName }) => policyName)).toEqual(["no-word"]);
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 
   it("its levels and settings can be changed, for one policy or for all", async () => {
