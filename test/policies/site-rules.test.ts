@@ -21,7 +21,8 @@ function write(text: string): void {
 
 const plan = async () => {
   const { code, stdout, stderr } = await project.run(["plan", "dev-test"]);
-  return { code, said: stdout + stderr };
+  // Wrapped to the page.
+  return { code, said: (stdout + stderr).replace(/\s+/g, " ") };
 };
 
 describe("a rule of the site's own", () => {
