@@ -4,14 +4,12 @@ import { slowest } from "../../components/recovery/standby/budget";
 import { planStandby, type StandbyPlan } from "../../components/recovery/standby/plan";
 import type { Hazard } from "./hazards";
 import { code, listed, md, prose, type Markdown } from "./markdown";
-import type { Comparison } from "./pairs";
-import type { Side } from "./plan-side";
+import { namesAfter, type Comparison } from "./pairs";
 
-const standbyOf = ({ environment, workloads }: Side): StandbyPlan | undefined => planStandby(environment, workloads);
 const balancersOf = (plan: StandbyPlan | undefined): string[] => (plan?.balancer?.balancers ?? []).map(({ server }) => server);
 
 function standbyHazards({ base, head, servers }: Comparison): Hazard[] {
-  const [before, after] = [standbyOf(base), standbyOf(head)];
+  const [before, after] = [base, head].map(({ environment, workloads }) => planStandby(environment, workloads));
   if (before === undefined) return [];
   if (after === undefined) return [{ kind: "unprotected", text: md`nothing switches to standbys any more (recovery.standby.mode becomes none): a server that fails takes its services along.` }];
   const [was, now] = [before.balancer, after.balancer];
@@ -22,7 +20,7 @@ function standbyHazards({ base, head, servers }: Comparison): Hazard[] {
     return [{ kind: "interrupts", text: md`clients get no answer at ${hostPort(was.virtualAddress, was.port)} any more; from then on it is ${hostPort(now.virtualAddress, now.port)}. Let names and firewalls follow in the same hour.` }];
   }
   // A renamed server is the same machine: its keepalived goes on.
-  const nameNow = new Map([...servers.kept, ...servers.renamed].map((pair) => [pair.was, pair.name]));
+  const nameNow = namesAfter(servers);
   const staying = new Set(balancersOf(after));
   const leaving = balancersOf(before).filter((name) => !staying.has(nameNow.get(name) ?? name));
   if (leaving.length === 0) return [];
@@ -45,7 +43,7 @@ const keyOf = (place: BackupPlace): string => (place.kind === "store" ? `store $
 
 function backupHazards({ base, head, servers }: Comparison): Hazard[] {
   const [before, after] = [planBackups(base.environment), planBackups(head.environment)];
-  const nameNow = new Map([...servers.kept, ...servers.renamed].map((pair) => [pair.was, pair.name]));
+  const nameNow = namesAfter(servers);
   return Object.entries(before.sources).flatMap(([was, source]): Hazard[] => {
     const name = nameNow.get(was);
     if (name === undefined) return [{ kind: "by-hand", text: md`backups of ${was} stay in ${source.place.kind === "folder" ? md`its own cold tier, and go with the server` : placeWords(source.place)}: nothing clears them away.` }];

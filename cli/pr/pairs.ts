@@ -30,6 +30,11 @@ export interface Comparison {
   steps: readonly Step[];
 }
 
+/** The names that servers which stay have on the other side, by those they had. */
+export function namesAfter({ kept, renamed }: ServerPairs): Map<string, string> {
+  return new Map([...kept, ...renamed].map(({ was, name }) => [was, name]));
+}
+
 function drivesOf({ drives }: Server): string {
   return Object.keys(drives).sort().join("\n");
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { hasNamespaces, ScratchHost } from "../cluster/scratch-host";
 import { documentOf, findingsOf, type Finished } from "../servers/host-script";
-import { systemctl } from "../servers/scratch-stubs";
+import { packages, systemctl } from "../servers/scratch-stubs";
 
 const library = "/usr/local/lib/rackwright";
 const units = "/etc/systemd/system";
@@ -10,20 +10,11 @@ const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPW9/wLJkocHqk41ZJdP8+0cp
 const source = ["--server", "gpu-01", "--every-hours", "24", "--checkpoints", "tune:4:yes=/srv/warm/checkpoints/tune", "--cluster", "sqlite", "--store", "10.0.0.9:2222", "--store-key", hostKey, "--metrics-folder", "/var/lib/rackwright/metrics", "--package", "restic", "--step", "gpu-01-backup"];
 const store = ["--repository", "gpu-01=checkpoints,cluster", "--repository", "store-01=cluster", "--remote", "gpu-01", "--folder", "/srv/cold/backup", "--keep-daily", "7", "--keep-weekly", "4", "--package", "restic", "--package", "rclone", "--step", "store-01-backup-store"];
 
-const dpkg = `
-mkdir -p /run/packages
-case $1 in
-  --show) [[ -e /run/packages/\${!#} ]] && echo "installed 1.0" ;;
-  --audit) ;;
-esac`;
 /** Users, owners and the tier are the machine's: here they are files, and restic opens a repository with the password that made it. */
 const stubs = {
   systemctl,
-  "dpkg-query": dpkg,
-  dpkg,
+  ...packages,
   "apt-get": 'mkdir -p /run/packages; for word in "$@"; do case $word in *=1.0) touch /run/packages/${word%=1.0} ;; esac; done',
-  "apt-cache": 'echo "  Candidate: 1.0"',
-  "apt-mark": "exit 0",
   chown: "exit 0",
   getent: '[[ -e /run/login ]] && cat /run/login',
   useradd: 'echo "rackwright-backup:x:999:999::/var/lib/rackwright-backup:/bin/sh" >/run/login; echo "$*" >>/run/useradd',

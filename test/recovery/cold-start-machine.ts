@@ -1,10 +1,10 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { environmentSchema, type Environment } from "../../components/environment/schema";
 import { buildMirror, serveMirror, type MirrorPackage, type ServedMirror } from "../../rehearsal/repository";
-import { endProcess, freePort, makeKey, type KeyPair } from "../engine/command-provider/sshd";
+import { endProcess, freePort, makeKey, spawnSshd, type KeyPair } from "../engine/command-provider/sshd";
 import { generatedServer } from "../support/environments";
 
 /** Programs that would need a machine of their own. */
@@ -75,17 +75,7 @@ export class Machine {
       `PidFile ${this.folder}/sshd.pid`, "StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "AllowTcpForwarding yes", "Subsystem sftp internal-sftp", `ForceCommand ${this.folder}/bin/session`,
     ];
     writeFileSync(join(this.folder, "sshd_config"), `${config.join("\n")}\n`);
-    if (userInfo().uid === 0) mkdirSync("/run/sshd", { recursive: true });
-    const child = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", join(this.folder, "sshd_config")], { stdio: ["ignore", "ignore", "pipe"] });
-    this.process = child;
-    let log = "";
-    await new Promise<void>((resolve, reject) => {
-      child.stderr.on("data", (bytes: Buffer) => {
-        log += bytes.toString();
-        if (log.includes("Server listening")) resolve();
-      });
-      child.once("exit", () => reject(new Error(`sshd did not start:\n${log}`)));
-    });
+    this.process = (await spawnSshd(join(this.folder, "sshd_config"))).child;
   }
 
   path(name: string): string {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { packed } from "../../components/servers/packed";
 import { hasNamespaces, ScratchHost } from "../cluster/scratch-host";
 import { documentOf, findingsOf, type Finished } from "./host-script";
-import { systemctl } from "./scratch-stubs";
+import { packages, systemctl } from "./scratch-stubs";
 
 const folder = "/var/lib/rackwright/metrics";
 const units = "/etc/systemd/system";
@@ -10,19 +10,10 @@ const library = "/usr/local/lib/rackwright";
 const measured = ["--metrics-folder", folder, "--tier", "hot:raid0:2:gpu-01-hot:/srv/hot", "--drive", "nvme-A_1=hot", "--drive", "ata-B_1", "--checkpoints", "tune:4:yes=/srv/warm/checkpoints/tune", "--step", "gpu-01-monitoring"];
 const rdma = ["--rdma-nic", "ens5f0", "--rdma-nic", "ens6f0", "--rdma-peer", "gpu-02=10.0.0.12=2", "--rdma-peer", "gpu-03=fd00::13=1"];
 
-const dpkg = `
-mkdir -p /run/packages
-case $1 in
-  --show) [[ -e /run/packages/\${!#} ]] && echo "installed 1.0" ;;
-  --audit) ;;
-esac`;
 const stubs = {
   systemctl,
-  "dpkg-query": dpkg,
-  dpkg,
+  ...packages,
   "apt-get": 'mkdir -p /run/packages; echo "$*" >>/run/packages.calls; for word in "$@"; do case $word in *=1.0) touch /run/packages/${word%=1.0} ;; esac; done',
-  "apt-cache": 'echo "  Candidate: 1.0"',
-  "apt-mark": "exit 0",
   // Names of users are the package's doing: this machine has none of them.
   chown: 'echo "$*" >>/run/chown',
   install: 'echo "$*" >>/run/install; mkdir -p "${!#}"',

@@ -15,3 +15,13 @@ case \${words[0]} in
   is-active) [[ -e $folder/active-$unit ]] ;;
   is-failed) [[ -e $folder/failed-$unit ]] ;;
 esac`;
+
+const dpkg = `
+mkdir -p /run/packages
+case $1 in
+  --show) [[ -e /run/packages/\${!#} ]] && echo "installed 1.0" ;;
+  --audit) ;;
+esac`;
+
+/** What asks for packages: those are installed that have a file in /run/packages, and 1.0 of each is to be had. */
+export const packages = { "dpkg-query": dpkg, dpkg, "apt-cache": 'echo "  Candidate: 1.0"', "apt-mark": "exit 0" };

@@ -55,10 +55,25 @@ export function endProcess(child: ChildProcess): Promise<void> {
   });
 }
 
-export async function startSshd(authorized: string[], settings: { hostKeyType?: "ed25519" | "rsa" | "ecdsa"; extra?: string[]; port?: number } = {}): Promise<Sshd> {
+/** Starts the server with a configuration of the caller's own; resolves once it listens. */
+export async function spawnSshd(configFile: string): Promise<{ child: ChildProcess; log: () => string }> {
   if (SSHD === undefined) {
     throw new Error("these tests talk to a real OpenSSH server and there is no sshd here: apt-get install openssh-server");
   }
+  if (userInfo().uid === 0) mkdirSync("/run/sshd", { recursive: true });
+  const child = spawn(SSHD, ["-D", "-e", "-f", configFile], { stdio: ["ignore", "ignore", "pipe"] });
+  let log = "";
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.on("data", (bytes: Buffer) => {
+      log += bytes.toString();
+      if (log.includes("Server listening")) resolve();
+    });
+    child.once("exit", () => reject(new Error(`sshd did not start:\n${log}`)));
+  });
+  return { child, log: () => log };
+}
+
+export async function startSshd(authorized: string[], settings: { hostKeyType?: "ed25519" | "rsa" | "ecdsa"; extra?: string[]; port?: number } = {}): Promise<Sshd> {
   const directory = temporaryFolder();
   const hostKey = makeKey(directory, "host", { type: settings.hostKeyType ?? "ed25519" });
   const port = settings.port ?? (await freePort());
@@ -82,22 +97,13 @@ export async function startSshd(authorized: string[], settings: { hostKeyType?: 
     ...(settings.extra ?? []),
   ];
   writeFileSync(join(directory, "config"), config.join("\n") + "\n");
-  if (userInfo().uid === 0) mkdirSync("/run/sshd", { recursive: true });
-  const child = spawn(SSHD, ["-D", "-e", "-f", join(directory, "config")], { stdio: ["ignore", "ignore", "pipe"] });
-  let log = "";
-  await new Promise<void>((resolve, reject) => {
-    child.stderr.on("data", (bytes: Buffer) => {
-      log += bytes.toString();
-      if (log.includes("Server listening")) resolve();
-    });
-    child.once("exit", () => reject(new Error(`sshd did not start:\n${log}`)));
-  });
+  const { child, log } = await spawnSshd(join(directory, "config"));
   return {
     port,
     user: userInfo().username,
     hostKey: hostKey.publicKey,
     directory,
-    log: () => log,
+    log,
     stop: async () => {
       await endProcess(child);
       rmSync(directory, { recursive: true, force: true });
