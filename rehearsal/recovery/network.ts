@@ -7,6 +7,12 @@ export const clientHost = { name: "client", address: "198.18.0.1" } as const;
 /** The interface that every host has. */
 export const hostInterface = "eth0";
 
+/**
+ * Few, so that a client uses a port again within a minute, as many clients behind one address do: what a balancer still has of an
+ * old connection is then met by a new one.
+ */
+const clientPorts = "33000 35000";
+
 const bridge = "switch";
 
 /** A switch with a host at each port: network namespaces, which have nothing to do with this machine's own network. */
@@ -31,6 +37,7 @@ export class SiteNetwork {
       await run("ip", ["-n", middle, "link", "set", port, "up", "master", bridge]);
       hosts.set(name, { namespace, port });
     }
+    await run("ip", ["netns", "exec", hosts.get(clientHost.name)?.namespace ?? "", "sysctl", "--quiet", "--write", `net.ipv4.ip_local_port_range=${clientPorts}`]);
     return new SiteNetwork(middle, hosts);
   }
 

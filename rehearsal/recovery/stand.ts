@@ -20,6 +20,8 @@ export const standPrograms: readonly NeededProgram[] = [
   { program: "keepalived", package: "keepalived" },
   { program: "ping", package: "iputils-ping" },
   { program: "ip", package: "iproute2" },
+  { program: "ss", package: "iproute2" },
+  { program: "sysctl", package: "procps" },
   { program: "tc", package: "iproute2" },
 ];
 

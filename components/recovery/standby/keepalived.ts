@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { hostPort } from "../../host-port";
 import { healthAddress } from "./haproxy";
 import type { Balancer } from "./balancers";
 import type { BalancerPlan } from "./plan";
@@ -21,11 +22,21 @@ export function healthCommand({ witnesses }: Pick<Balancer, "witnesses">, script
 }
 
 /**
+ * Ends what the kernel still has of connections to the virtual address, the ended ones that it remembers for a minute as well
+ * (Linux 6.0). Left alone they outlive the address: once it is back, a client whose port is the same is answered by them, with
+ * acknowledgements that say nothing, and waits for ever.
+ */
+export function forgetConnections({ virtualAddress, port }: Pick<BalancerPlan, "virtualAddress" | "port">): string {
+  return `/usr/bin/ss --kill --no-header --tcp --numeric state connected src ${hostPort(virtualAddress, port)}`;
+}
+
+/**
  * keepalived's configuration on one balancer. All start as backups, and none takes the address from one that works: no
  * flapping back. A balancer whose HAProxy does not answer, or that is cut off, gives the address up.
  * @param script where the health check is, which a rehearsal has elsewhere
  */
-export function keepalivedConfig({ virtualAddress, routerId, balancers }: BalancerPlan, own: Balancer, script = healthScript): string {
+export function keepalivedConfig(plan: BalancerPlan, own: Balancer, script = healthScript): string {
+  const { virtualAddress, routerId, balancers } = plan;
   const peers = balancers.filter(({ server }) => server !== own.server).map(({ address }) => address);
   return `# Written by rackwright: changes are undone by the next \`up\`.
 global_defs {
@@ -65,6 +76,8 @@ ${peers.map((address) => `    ${address}`).join("\n")}
   track_script {
     balancer
   }
+  # Whoever waits for an answer hears of it now, and nothing of these connections is left when the address returns.
+${["backup", "fault", "stop"].map((event) => `  notify_${event} "${forgetConnections(plan)}" root`).join("\n")}
 }
 `;
 }
