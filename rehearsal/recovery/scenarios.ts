@@ -15,7 +15,7 @@ const faultSchema = z.strictObject({
   afterSeconds: z.number().min(0).max(30).default(0),
 });
 
-/** What must be seen besides good answers. */
+/** What must be seen besides good answers. Where a fault takes the holder off, `address-stays` asks that the address moves, once. */
 const expectation = z.enum(["standby-answers", "active-answers-again", "address-stays", "address-moves", "address-does-not-return", "endpoint-leaves"]);
 
 const scenarioSchema = z.strictObject({

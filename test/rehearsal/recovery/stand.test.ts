@@ -30,7 +30,7 @@ describe.skipIf(!hasNamespaces)("the real HAProxy and keepalived with the genera
     rehearseFaults(environment, { name: "site", workDir: "", scenarios: names.map(readScenario), runs: 1, onProgress: () => undefined, ...(signal === undefined ? {} : { signal }) });
 
   it("switch to the standby, and the address to the other balancer, within the limit", async () => {
-    const report = await rehearse(bare(3), full ? scenarioNames() : ["two-in-a-row"]);
+    const report = await rehearse(bare(3), full ? scenarioNames() : ["network-cut-both-ways", "two-in-a-row"]);
     expect(report.runs.flatMap(({ problems }) => problems)).toEqual([]);
     expect(report.ok).toBe(true);
     for (const { clients, address } of report.runs) {
