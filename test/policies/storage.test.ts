@@ -8,7 +8,7 @@ import { raid0HotTierNvmeOnly } from "../../policies/storage/raid0-hot-tier-nvme
 import { tiersShareNoDrive } from "../../policies/storage/tiers-share-no-drive";
 import { warmTierOnSsd } from "../../policies/storage/warm-tier-on-ssd";
 import { warmTierSurvivesADrive } from "../../policies/storage/warm-tier-survives-a-drive";
-import type { StorageTierSpec } from "../../policies/specs";
+import type { SiteSpec, StorageTierSpec } from "../../policies/specs";
 import { analyze, broken, expectViolations } from "./analyze";
 import { serverSpec, siteSpec, tierSpec } from "./fixtures";
 
@@ -110,6 +110,40 @@ describe("hot-tier-has-a-source", () => {
 
   it("accepts an object store as the source", () => {
     expect(analyze(hotTierHasASource, broken(alone(), ({ site }) => (site.objectStore = siteSpec().site.objectStore)))).toEqual([]);
+  });
+
+  it("accepts an NFS export of weights as the source, and no folder or bucket that is nowhere", () => {
+    const withStore = (modelStore: SiteSpec["site"]["modelStore"]) => broken(alone(), (spec) => (spec.site.modelStore = modelStore));
+    expect(analyze(hotTierHasASource, withStore({ kind: "nfs", server: "10.0.0.9", path: "/export/models" }))).toEqual([]);
+    expectViolations(analyze(hotTierHasASource, withStore({ kind: "object-store", prefix: "models" })), violation("gpu-01"), violation("gpu-02"));
+    expectViolations(analyze(hotTierHasASource, withStore({ kind: "directory", path: "/data/models" })), violation("gpu-01"), violation("gpu-02"));
+  });
+
+  describe("with the model store in a folder", () => {
+    const keptIn = (path: string, hot: object = {}) =>
+      broken(siteSpec(), ({ site, servers }) => {
+        site.modelStore = { kind: "directory", path };
+        delete servers["gpu-02"];
+        Object.assign(servers["gpu-01"]?.tiers.hot ?? {}, hot);
+      });
+    const onTheHotTier = { at: "site.modelStore.path", allowed: "a folder on the warm or cold tier" };
+
+    it.each(["/srv/hot", "/srv/hot/models", "/srv/hot/a/b"])("refuses %s, where the hot tier is", (path) => {
+      expectViolations(analyze(hotTierHasASource, keptIn(path)), { ...onTheHotTier, says: [path, "gpu-01", "raid0"] });
+    });
+
+    it("refuses it where the hot tier has a mount of its own, and on a single drive", () => {
+      expectViolations(analyze(hotTierHasASource, keptIn("/fast/models", { mount: "/fast", level: "single" })), { ...onTheHotTier, says: ["/fast/models", "single"] });
+      expect(analyze(hotTierHasASource, keptIn("/srv/hot/models", { mount: "/fast" }))).toEqual([]);
+    });
+
+    it.each(["/srv/warm/models", "/srv/hot-spare/models", "/srv"])("accepts %s", (path) => {
+      expect(analyze(hotTierHasASource, keptIn(path))).toEqual([]);
+    });
+
+    it("accepts it on a hot tier that survives a lost drive", () => {
+      expect(analyze(hotTierHasASource, keptIn("/srv/hot/models", { level: "raid10" }))).toEqual([]);
+    });
   });
 
   it("accepts a hot tier that survives a lost drive by itself", () => {
