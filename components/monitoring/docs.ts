@@ -20,7 +20,7 @@ export function everyAlertEnvironment(): Environment {
 /** What each group of rules watches, for people. */
 export const groupTitles: Readonly<Record<string, string>> = {
   servers: "Servers and storage", gpus: "GPUs", network: "Network between servers", cluster: "Cluster", services: "Services and training",
-  power: "Power and drivers", recovery: "Backups", monitoring: "Monitoring itself",
+  power: "Power and drivers", standby: "Hot standby", recovery: "Backups", monitoring: "Monitoring itself",
 };
 
 function entry({ name, severity, expr, forSeconds, meaning, reason, steps }: Alert): string[] {

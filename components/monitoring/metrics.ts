@@ -130,6 +130,12 @@ export const metrics = {
     /** 1 where the last try of a backup, or the last look at it, failed; and where its data are not what was written. */
     rackwright_backup_failed: gauge(undefined, "what"),
     rackwright_backup_damaged: gauge(undefined, "what"),
+    /** Of a balancer: 1 where `program`, haproxy or keepalived, works, and where the server holds the virtual address. */
+    rackwright_balancer_program_up: gauge(undefined, "program"),
+    rackwright_balancer_address_held: gauge(undefined, "address"),
+    /** 1 where a replica answers the balancer, and how often it was taken out. `name` is its service, `kind` active or standby. */
+    rackwright_balancer_replica_up: gauge(undefined, "name", "replica", "kind"),
+    rackwright_balancer_replica_failures_total: counter(undefined, "name", "replica", "kind"),
     /** The installed driver; 1. */
     rackwright_driver_info: gauge(undefined, "version", "branch"),
     /** When a certificate on the host ends. `path` is the file. */
@@ -254,6 +260,10 @@ export const recorded = {
   /** From the start of the engine's container to its first healthy answer. */
   "rackwright:model_load:seconds": ["server", "service", "role", "namespace", "pod"],
   "rackwright:tokens:rate5m": ["service"],
+  /** What balancers see, only where there are some: `server` is the balancer. */
+  "rackwright:balancer_up:bool": ["server"],
+  "rackwright:address_held:bool": ["server", "address"],
+  "rackwright:replica_up:bool": ["server", "service", "role", "replica"],
   "rackwright:gpu_power:watts": ["server", "gpu", "UUID", "namespace", "pod", "service"],
   /** The ACPI power meter's where there is one, else GPUs plus RAPL, which leaves out fans, drives and losses. */
   "rackwright:server_power:watts": ["server", "basis"],

@@ -3,6 +3,7 @@ import type { Environment } from "../environment/schema";
 import { inferenceAlerts } from "../inference/alerts";
 import type { WorkloadPlan } from "../inference";
 import { recoveryAlerts } from "../recovery/alerts";
+import { standbyAlerts, standbyRecordings } from "../recovery/standby/alerts";
 import { serverAlerts } from "../servers/alerts";
 import { gpuAlerts } from "../servers/gpu-alerts";
 import { siteAlerts } from "../site/alerts";
@@ -26,6 +27,7 @@ export function ruleGroups(environment: Environment, workloads: WorkloadPlan): R
     { name: "cluster", recordings: [], alerts: clusterAlerts(environment) },
     { name: "services", recordings: serviceRecordings(environment), alerts: [...inferenceAlerts(environment, workloads), ...trainingAlerts(environment)] },
     { name: "power", recordings: powerRecordings(environment), alerts: siteAlerts(environment) },
+    { name: "standby", recordings: standbyRecordings(environment), alerts: standbyAlerts(environment) },
     { name: "recovery", recordings: [], alerts: recoveryAlerts(environment) },
     { name: "monitoring", recordings: [], alerts: monitoringAlerts(environment) },
   ];

@@ -4,6 +4,7 @@ import { probeTargets } from "../../components/monitoring/prometheus-config";
 import { must, type Checks } from "../verdict";
 import { failedMember, fragmentation, hotServer, lostNode, lowUtilization, quietChanges, type Fault } from "./faults";
 import { manyFaults } from "./many-faults";
+import { balancerFaultsAlone } from "./standby-faults";
 import { longestMilliseconds, pacedQuery, parseDuration } from "./pace";
 import { Panels } from "./panels";
 import { everything, watchdog, type AlertRule, type Scenario } from "./scenario";
@@ -47,6 +48,9 @@ export class AlertChecks {
     const lost = lostNode(this.scenario.state.now);
     if (lost !== undefined) await this.fault(lost);
     await this.certificate();
+    const balancers = balancerFaultsAlone(this.scenario.state.now);
+    if (balancers.length === 0) this.absent.push("balancers that fail: the site has none");
+    for (const fault of balancers) await this.fault(fault);
     await this.many();
     await this.checks.make("the site's receivers are told what their severity says", () => this.receivers());
     return [];

@@ -23,7 +23,7 @@ function machineSamples(server: ServerState, now: number): Sample[] {
     sample("node_rapl_dram_joules_total", { index: "0", path: "/sys/class/powercap/intel-rapl:0:0" }, up * 20),
     sample("node_timex_sync_status", {}, server.clockSynchronised ? 1 : 0),
     sample("node_timex_offset_seconds", {}, server.clockOffsetSeconds),
-    ...server.textfiles.map(({ file, at }) => sample("node_textfile_mtime_seconds", { file }, at)),
+    ...server.textfiles.map(({ file, ageSeconds }) => sample("node_textfile_mtime_seconds", { file }, now - ageSeconds)),
   ];
 }
 
@@ -118,10 +118,20 @@ function recordSamples({ drives, checkpoints, backups, driver, certificates }: S
   ];
 }
 
+function balancerSamples({ balancer }: ServerState, now: number): Sample[] {
+  if (balancer === undefined) return [];
+  const { address, holds, programs, replicas } = balancer;
+  return [
+    ...Object.entries(programs).map(([program, works]) => sample("rackwright_balancer_program_up", { program }, Number(works))),
+    sample("rackwright_balancer_address_held", { address }, Number(holds)),
+    ...replicas.flatMap(({ name, replica, kind, up, failures }) => [sample("rackwright_balancer_replica_up", { name, replica, kind }, Number(up)), sample("rackwright_balancer_replica_failures_total", { name, replica, kind }, valueAt(failures, now))]),
+  ];
+}
+
 /** What node_exporter on a server says, and what our scripts leave for it. */
 export function nodeSamples(server: ServerState, now: number): Sample[] {
   const up = now - server.bootedAt;
-  return [...machineSamples(server, now), ...storageSamples(server, up), ...arraySamples(server), ...networkSamples(server, now, up), ...recordSamples(server)];
+  return [...machineSamples(server, now), ...storageSamples(server, up), ...arraySamples(server), ...networkSamples(server, now, up), ...recordSamples(server), ...balancerSamples(server, now)];
 }
 
 /** As smokeping_prober has them, from 50 µs on, each twice the one before. */

@@ -6,11 +6,15 @@ import type { WorkloadPlan } from "../../components/inference";
 import { allocatorPortName } from "../../components/monitoring/names";
 import { latencyPeers } from "../../components/monitoring/peers";
 import { rdmaServers } from "../../components/cluster/nodes";
+import { planHostBalancer } from "../../components/recovery/standby/host-step";
 import { planTiers } from "../../components/servers/tiers-plan";
-import { counter, turned, type AllocatorState, type ClusterState, type EngineState, type GpuPart, type GpuState, type PodState, type ServerState, type SiteState } from "./state";
+import { counter, turned, type AllocatorState, type BalancerState, type ClusterState, type EngineState, type GpuPart, type GpuState, type PodState, type ServerState, type SiteState } from "./state";
 
 const gibibyte = 2 ** 30;
 const day = 86_400;
+/** What a balancer's script leaves, and how long ago each script did. */
+export const standbyFile = "rackwright-standby.prom";
+const textfileAgeSeconds = 5;
 /** A server that has been up for long: nothing that counts since the start is near zero. */
 const upSeconds = 30 * day;
 /** Share of time that a GPU which answers requests is at work, and one that nobody uses. */
@@ -55,6 +59,14 @@ function gpuState(fact: GpuFact, gpus: NonNullable<Server["gpus"]>, server: stri
   };
 }
 
+/** The first balancer holds the address, and every replica answers all of them. */
+function balancerState(environment: Environment, server: string, now: number): BalancerState | undefined {
+  const plan = planHostBalancer(environment, server)?.plan;
+  if (plan === undefined) return undefined;
+  const replicas = plan.services.flatMap(({ name, targets }) => targets.map(({ name: replica, role }) => ({ name, replica, kind: role, up: true, failures: counter(0, 0, now) })));
+  return { address: plan.virtualAddress, holds: plan.balancers[0]?.server === server, programs: { haproxy: true, keepalived: true }, replicas };
+}
+
 /** A server that works as its environment says, with nothing running on its GPUs. */
 export function healthyServer(environment: Environment, name: string, now: number): ServerState {
   const spec = environment.servers[name];
@@ -67,6 +79,7 @@ export function healthyServer(environment: Environment, name: string, now: numbe
   const rdmaCards = Object.values(spec.nics).filter((nic) => nic.rdma !== "none").map((_, index) => `mlx5_${index}`);
   const { version } = driverBranches[environment.software.driver.branch];
   const branch = environment.software.driver.branch;
+  const balancer = balancerState(environment, name, now);
   return {
     name,
     address: spec.address,
@@ -102,9 +115,10 @@ export function healthyServer(environment: Environment, name: string, now: numbe
     latency: latencyPeers(environment, name).map(({ address }) => ({ host: address, seconds: 0.0002, loss: 0, since: now - upSeconds })),
     checkpoints: [],
     backups: [],
+    ...(balancer === undefined ? {} : { balancer }),
     ...(gpus.length === 0 ? {} : { driver: { version, branch } }),
     certificates: environment.cluster.distribution === "k3s" ? [{ path: "/var/lib/rancher/k3s/agent/serving-kubelet.crt", endsAt: now + 300 * day }] : [],
-    textfiles: ["rackwright-state.prom", "rackwright-health.prom"].map((file) => ({ file: `/var/lib/rackwright/metrics/${file}`, at: now })),
+    textfiles: ["rackwright-state.prom", "rackwright-health.prom", ...(balancer === undefined ? [] : [standbyFile])].map((file) => ({ file: `/var/lib/rackwright/metrics/${file}`, ageSeconds: textfileAgeSeconds })),
   };
 }
 

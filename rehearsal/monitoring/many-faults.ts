@@ -1,3 +1,5 @@
+import { standbyFile } from "./healthy";
+import { balancerFaults } from "./standby-faults";
 import { podNamed, roleLabel, serviceOf, workingPods, type Fault } from "./faults";
 import { turned, type EngineState, type GpuState, type LatencyPeer, type PodState, type ServerState, type SiteState } from "./state";
 
@@ -100,7 +102,7 @@ function* rdmaFaults({ name, rdmaPorts, rdmaPeers }: ServerState): Generator<Fau
 /** Of the last server, where it is not the first: all that it says is emulated. */
 function* otherServerFaults(server: ServerState): Generator<Fault> {
   const fault = onServer(server.name);
-  yield fault("its scripts have left nothing for an hour", "HostMetricsStale", {}, ({ textfiles }, now) => textfiles.forEach((each) => (each.at = now - 3600)));
+  yield fault("its scripts have left nothing for an hour", "HostMetricsStale", {}, ({ textfiles }) => textfiles.forEach((each) => (each.ageSeconds = each.file.endsWith(standbyFile) ? each.ageSeconds : 3600)));
   const lossy: Change<LatencyPeer> = (peer) => (peer.loss = 0.2);
   yield { ...fault("one in five of its packets is lost", "NetworkLoss", {}, ({ latency }, now) => latency.forEach((peer) => lossy(peer, now))), labels: { source: server.name } };
   const [failed] = server.tiers.filter(({ array }) => array !== undefined);
@@ -198,6 +200,7 @@ export function manyFaults(healthy: SiteState, watched: ReadonlySet<string>): Fa
     ...(first === undefined ? [] : hostFaults(first)),
     ...(withRdma === undefined ? [] : rdmaFaults(withRdma)),
     ...(last === undefined || last === first ? [] : otherServerFaults(last)),
+    ...balancerFaults(healthy),
     ...serviceFaults(healthy),
     ...clusterFaults(healthy),
     ...powerFaults(healthy),

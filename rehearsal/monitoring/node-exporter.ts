@@ -23,7 +23,9 @@ export class NodeExporter {
     const write = (): void => {
       const all = samples().filter(([name]) => !realMetrics.has(name));
       const ours = ([name]: Sample): boolean => name.startsWith("rackwright_");
-      this.publish("rackwright-state", all.filter(ours));
+      const balancers = ([name]: Sample): boolean => name.startsWith("rackwright_balancer_");
+      this.publish("rackwright-state", all.filter((sample) => ours(sample) && !balancers(sample)));
+      if (all.some(balancers)) this.publish("rackwright-standby", all.filter(balancers));
       this.publish("server", all.filter((sample) => !ours(sample)));
     };
     write();

@@ -122,6 +122,14 @@ export interface LatencyPeer {
   since: number;
 }
 
+/** What a balancer says of itself and of the replicas. */
+export interface BalancerState {
+  address: string;
+  holds: boolean;
+  programs: { haproxy: boolean; keepalived: boolean };
+  replicas: { name: string; replica: string; kind: string; up: boolean; failures: Counter }[];
+}
+
 export interface ServerState {
   name: string;
   address: string;
@@ -149,10 +157,12 @@ export interface ServerState {
   latency: LatencyPeer[];
   checkpoints: { name: string; step: number; at: number }[];
   backups: { what: string; at: number; verifiedAt: number; failed: boolean; damaged: boolean }[];
+  /** Absent where the server is no balancer. */
+  balancer?: BalancerState;
   driver?: { version: string; branch: string };
   certificates: { path: string; endsAt: number }[];
-  /** Of node_exporter's own files. */
-  textfiles: { file: string; at: number }[];
+  /** Of our scripts, which leave them anew all the time. */
+  textfiles: { file: string; ageSeconds: number }[];
 }
 
 export interface EngineState {

@@ -37,6 +37,7 @@ export function configurations({ plan, own, folder, healthScript }: Pick<Balance
  * does by the step's drop-in is done here: what ends is started again, and the address taken off before.
  */
 export class BalancerHost {
+  static readonly pidFile = "keepalived.pid";
   private haproxy: Part | undefined;
   private keepalived: Part | undefined;
   private running = false;
@@ -103,7 +104,7 @@ export class BalancerHost {
   }
 
   private startKeepalived(): void {
-    const part = this.part("keepalived", ["keepalived", "--dont-fork", "--vrrp", "--log-console", "--log-detail", "--use-file", this.file("keepalived.conf"), "--pid", this.file("keepalived.pid"), "--vrrp_pid", this.file("vrrp.pid")]);
+    const part = this.part("keepalived", ["keepalived", "--dont-fork", "--vrrp", "--log-console", "--log-detail", "--use-file", this.file("keepalived.conf"), "--pid", this.file(BalancerHost.pidFile), "--vrrp_pid", this.file("vrrp.pid")]);
     this.keepalived = part;
     void part.whenEnded().then(async () => {
       const wanted = (): boolean => this.running && this.keepalived === part;

@@ -137,6 +137,11 @@ export class Stand {
     return target;
   }
 
+  /** Where a balancer's keepalived says which process it is. */
+  keepalivedPidFile(server: string): string {
+    return join(this.folder, server, BalancerHost.pidFile);
+  }
+
   isBalancer(server: string): boolean {
     return this.balancers.has(server);
   }

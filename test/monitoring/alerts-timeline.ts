@@ -36,6 +36,9 @@ export const until = (value: number): Signal => ({ calm, trouble, after }) => jo
 /** A series that is there only while all is well. */
 export const onlyWell = (value: number): Signal => ({ calm, trouble, after }) => joined(run(value, calm), gone(trouble), run(value, after));
 
+/** A series that ends when the trouble begins, and does not come back. */
+export const ends = (value: number): Signal => ({ calm, trouble, after }) => joined(run(value, calm), gone(trouble + after));
+
 /** A counter, by what it grows in a step. Each value is written out: sums of promtool's own would fall by a rounding, which is a reset. */
 export const grows = (well: number, wrong: number): Signal => ({ calm, trouble, after }) => {
   const value = (step: number): number => well * Math.min(step, calm - 1) + wrong * Math.max(0, Math.min(step - calm + 1, trouble)) + well * Math.max(0, step - calm - trouble + 1);

@@ -9,13 +9,14 @@ import { full } from "../support/full";
 import { serverCases } from "./alerts-cases-servers";
 import { serviceCases } from "./alerts-cases-services";
 import { siteCases } from "./alerts-cases-site";
+import { standbyCases } from "./alerts-cases-standby";
 import { mutants, sample } from "./alerts-mutants";
 import { runTests, writeTests, type Case, type Verdict } from "./alerts-promtool";
 
 const groups = everyRuleGroup();
 const alerts = groups.flatMap((group) => group.alerts);
 const recordings = groups.flatMap((group) => group.recordings);
-const cases: Readonly<Record<string, readonly Case[]>> = { ...serverCases, ...serviceCases, ...siteCases };
+const cases: Readonly<Record<string, readonly Case[]>> = { ...serverCases, ...serviceCases, ...siteCases, ...standbyCases };
 const page = readFileSync(join(__dirname, "../../docs/alerts.md"), "utf8");
 
 /** Mutants of one run of the short form, and what they are drawn with. */

@@ -43,6 +43,7 @@ function talkative(): ServerState {
   gpu.xids = { 79: 1 };
   gpu.clockEvents = { sw_power_cap: 2 };
   state.checkpoints.push({ name: "finetune", step: 1000, at: now });
+  state.balancer = { address: "192.0.2.50", holds: true, programs: { haproxy: true, keepalived: true }, replicas: [{ name: "assistant", replica: "assistant-one", kind: "active", up: true, failures: counter(0, 0, now) }] };
   state.backups.push({ what: "checkpoints", at: now, verifiedAt: now, failed: false, damaged: false });
   return state;
 }

@@ -47,6 +47,10 @@ const acpi = { chip: "lnxsybus:00_acpi000d:00", sensor: "power1" };
 const buddy = (zone: string, size: string): string => node("node_buddyinfo_blocks", { node: "0", zone, size });
 const bareGpu = (metric: string): string => gpu(metric, {}, "gpu-1");
 const ping = (metric: string, host = "10.30.1.12"): string => latency(metric, "gpu-01", host);
+const replica = { name: "foundation", replica: "foundation-gpu-02-standby", kind: "standby" };
+const program = (server: string, name: string, value: number): Record<string, number> => ({ [node("rackwright_balancer_program_up", { program: name }, server)]: value });
+/** So many seconds before the answer is asked for. */
+const lookedAt = (server: string, secondsAgo: number): Record<string, number> => ({ [node("node_textfile_mtime_seconds", { file: "/var/lib/rackwright/metrics/rackwright-standby.prom" }, server)]: minutes * 60 - secondsAgo });
 const pair = { source: "gpu-01", destination: "gpu-02" };
 
 const cases: readonly RecordingCase[] = [
@@ -93,6 +97,9 @@ const cases: readonly RecordingCase[] = [
   { record: "rackwright:service_power:watts", why: "GPUs that it holds", input: { ...placedPod, [power(inPod)]: 600, [power({ ...inPod, gpu: "1", UUID: "GPU-b" })]: 500, [power({ gpu: "2", UUID: "GPU-c" })]: 70 }, expected: [{ labels: { service: "foundation" }, value: 1100 }] },
   { record: "rackwright:service_energy:joules_per_kilotoken", why: "500 W at 10 tokens a second", input: { ...placedPod, [power(inPod)]: 500, [engine("vllm:generation_tokens_total")]: "+600" }, expected: [{ labels: { service: "foundation" }, value: 50_000 }] },
   { record: "rackwright:service_energy:joules_per_kilotoken", why: "nothing without tokens", input: { ...placedPod, [power(inPod)]: 500, [engine("vllm:generation_tokens_total")]: 5 }, expected: [] },
+  { record: "rackwright:balancer_up:bool", why: "both programs, and a look of the last two minutes", input: { ...lookedAt("ctrl-01", 119), ...lookedAt("ctrl-02", 121), ...program("ctrl-01", "haproxy", 1), ...program("ctrl-01", "keepalived", 0), ...program("ctrl-02", "haproxy", 1) }, expected: [{ labels: { server: "ctrl-01" }, value: 0 }] },
+  { record: "rackwright:address_held:bool", why: "of balancers that look", input: { ...lookedAt("ctrl-01", 119), ...lookedAt("ctrl-02", 121), [node("rackwright_balancer_address_held", { address: "10.30.0.50" }, "ctrl-01")]: 1, [node("rackwright_balancer_address_held", { address: "10.30.0.50" }, "ctrl-02")]: 1 }, expected: [{ labels: { server: "ctrl-01", address: "10.30.0.50" }, value: 1 }] },
+  { record: "rackwright:replica_up:bool", why: "by service and role, of balancers that look", input: { ...lookedAt("ctrl-01", 119), ...lookedAt("ctrl-02", 121), [node("rackwright_balancer_replica_up", replica, "ctrl-01")]: 1, [node("rackwright_balancer_replica_up", replica, "ctrl-02")]: 1 }, expected: [{ labels: { server: "ctrl-01", service: "foundation", role: "standby", replica: "foundation-gpu-02-standby" }, value: 1 }] },
   { record: "rackwright:site_power:watts", why: "all servers", input: { [node("node_hwmon_power_average_watt", acpi)]: 900, [node("node_hwmon_power_average_watt", acpi, "gpu-02")]: 100 }, expected: [{ labels: {}, value: 1000 }] },
   { record: "rackwright:site_pue:ratio", why: "the meter's phases together over the servers", input: { [node("node_hwmon_power_average_watt", acpi)]: 1000, [meter()]: 750, [meter().replace('phase="1"', 'phase="2"')]: 500, [meter().replace(`job="${jobs.meter}"`, 'job="other"')]: 1e6 }, expected: [{ labels: {}, value: 1.25 }] },
 ];

@@ -9,6 +9,7 @@ import { duration, prometheusRules } from "../../components/monitoring/rules";
 import { serverCases } from "./alerts-cases-servers";
 import { serviceCases } from "./alerts-cases-services";
 import { siteCases } from "./alerts-cases-site";
+import { standbyCases } from "./alerts-cases-standby";
 import { checkRules, runTests, writeTests } from "./alerts-promtool";
 import { steady, swing } from "./alerts-timeline";
 import { node } from "./alerts-series";
@@ -158,7 +159,7 @@ it("counts the site's draw with the PUE where there is no meter", async () => {
 
 describe("all rules together", () => {
   const timeline = { stepSeconds: 60, calm: 10, trouble: 10, after: 0 };
-  const all = [...Object.values(serverCases), ...Object.values(serviceCases), ...Object.values(siteCases)].flat();
+  const all = [...Object.values(serverCases), ...Object.values(serviceCases), ...Object.values(siteCases), ...Object.values(standbyCases)].flat();
   const names = [...new Set(all.flatMap(({ input, quiet }) => [input, ...Object.values(quiet)].flatMap((part) => Object.keys(part))))];
   const evaluated = async (name: string, series: readonly string[], quiet: readonly string[]): Promise<void> => {
     const rules = `${name}.rules.yml`;

@@ -1,6 +1,7 @@
 import { gpu, type EngineId } from "../../catalog";
 import { exportsAllocator } from "../../inference/engines/allocator";
 import { enginePod } from "../../inference/engines/pod";
+import { planHostBalancers } from "../../recovery/standby/host-step";
 import { planTiers, type TierPlan } from "../../servers/tiers-plan";
 import { rdmaServers } from "../../cluster/nodes";
 import { ruleGroups } from "../rules";
@@ -25,6 +26,8 @@ export interface Facts {
   engines: Set<EngineId>;
   /** Some service's processes say how torch's allocator uses GPU memory. */
   hasTorch: boolean;
+  /** HAProxy and keepalived pass requests on. */
+  hasBalancers: boolean;
   /** Names an alert for a panel where this environment has it, and nothing elsewhere. */
   watchedBy: (alert: string) => { alert?: string };
 }
@@ -54,6 +57,7 @@ export function factsOf({ environment, workloads }: BoardInput): Facts {
     hasArrays: tiers.some(({ level }) => level !== "single"),
     engines: new Set(services.map(({ engine }) => engine)),
     hasTorch: services.some((service) => service.workloads.some((workload) => exportsAllocator({ environment, workload }, enginePod({ environment, service, workload }).program))),
+    hasBalancers: planHostBalancers(environment) !== undefined,
     watchedBy: (alert) => (alerts.has(alert) ? { alert } : {}),
   };
 }

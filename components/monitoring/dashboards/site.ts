@@ -1,8 +1,8 @@
 import { boardUids, layOut, type BoardInput } from "./board";
 import { hasTokens, mounts, type Facts } from "./facts";
 import { fourMeasurements } from "./measurements";
-import { bars, table, tile, units, type Column, type TileSpec } from "./panels";
-import { countOf, firstOf, window } from "./queries";
+import { bars, graph, states, table, tile, units, type Column, type TileSpec } from "./panels";
+import { countOf, firstOf, longWindow, window } from "./queries";
 import type { DashboardModel, PanelBuilder } from "./sdk";
 
 /** Everything of a site at a glance: the guide's four measurements, what is wrong, and one line a server and a service. */
@@ -18,6 +18,7 @@ export function siteBoard(input: BoardInput, facts: Facts): DashboardModel {
       { title: "Now", panels: tiles(input, facts) },
       { title: "Alerts", panels: [alerts(hasServices), alertsBySeverity()] },
       { title: "Servers", panels: [servers(facts)] },
+      { title: "Hot standby", panels: facts.hasBalancers ? hotStandby() : [] },
       { title: "Services", panels: hasServices ? [services(facts)] : [] },
     ],
   });
@@ -81,6 +82,16 @@ function servers(facts: Facts): PanelBuilder {
     links: { server: { board: boardUids.server, variable: "server" } },
     height: Math.min(14, 3 + facts.servers.length),
   });
+}
+
+function hotStandby(): PanelBuilder[] {
+  const answers = { 0: { text: "does not answer", colour: "red" }, 1: { text: "answers", colour: "green" } } as const;
+  return [
+    states({ title: "Virtual address", description: "Which balancer holds the address that clients use.", alert: "VirtualAddressMoved", states: { 0: { text: "stands by", colour: "text" }, 1: { text: "holds it", colour: "green" } }, queries: [{ expr: "rackwright:address_held:bool", legend: "{{server}}" }], width: 6 }),
+    states({ title: "Balancers", description: "Whether HAProxy answers and keepalived runs.", alert: "BalancerDown", states: { 0: { text: "does not work", colour: "red" }, 1: { text: "works", colour: "green" } }, queries: [{ expr: "rackwright:balancer_up:bool", legend: "{{server}}" }], width: 6 }),
+    states({ title: "Replicas, as balancers see them", description: "Whether each replica answers every balancer. Requests go to the standby while no active one does.", alert: "ServiceOnStandby", states: answers, queries: [{ expr: "min by (service, role, replica) (rackwright:replica_up:bool)", legend: "{{replica}} {{role}}" }], width: 6 }),
+    graph({ title: "Replicas taken out", description: "How often a balancer took a replica out, in the last hour.", unit: units.count, min: 0, decimals: 0, alert: "ReplicaTakenOut", queries: [{ expr: `max by (replica) (increase(rackwright_balancer_replica_failures_total[${longWindow}]))`, legend: "{{replica}}" }], width: 6 }),
+  ];
 }
 
 function services(facts: Facts): PanelBuilder {

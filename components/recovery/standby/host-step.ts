@@ -1,8 +1,9 @@
 import type { Environment } from "../../environment/schema";
+import { textfileFolder } from "../../monitoring/names";
 import { planWorkloads } from "../../inference/placement/plan-workloads";
 import { packed } from "../../servers/packed";
 import type { Balancer } from "./balancers";
-import { haproxyConfig } from "./haproxy";
+import { haproxyConfig, healthAddress } from "./haproxy";
 import { keepalivedConfig, virtualPrefix } from "./keepalived";
 import { planStandby, type BalancerPlan } from "./plan";
 
@@ -13,6 +14,8 @@ export const balancerPackages = ["haproxy", "keepalived", "iputils-ping"] as con
 export interface HostBalancerPlan {
   own: Balancer;
   plan: BalancerPlan;
+  /** Where it leaves what it sees for node_exporter; absent where the environment wants no monitoring. */
+  metricsFolder?: string;
 }
 
 const plans = new WeakMap<Environment, BalancerPlan | undefined>();
@@ -29,11 +32,11 @@ export function planHostBalancers(environment: Environment): BalancerPlan | unde
 export function planHostBalancer(environment: Environment, server: string): HostBalancerPlan | undefined {
   const plan = planHostBalancers(environment);
   const own = plan?.balancers.find((balancer) => balancer.server === server);
-  return plan === undefined || own === undefined ? undefined : { own, plan };
+  return plan === undefined || own === undefined ? undefined : { own, plan, ...(environment.monitoring.enabled ? { metricsFolder: textfileFolder } : {}) };
 }
 
 /** Flags of standby.sh. */
-export function balancerArgs({ own, plan }: HostBalancerPlan): string[] {
+export function balancerArgs({ own, plan, metricsFolder }: HostBalancerPlan): string[] {
   return [
     "--address", own.address,
     "--virtual", virtualPrefix(plan.virtualAddress),
@@ -41,5 +44,6 @@ export function balancerArgs({ own, plan }: HostBalancerPlan): string[] {
     // A file ends with one line feed, which the script adds.
     "--haproxy", packed(haproxyConfig(plan).trimEnd()),
     "--keepalived", packed(keepalivedConfig(plan, own).trimEnd()),
+    ...(metricsFolder === undefined ? [] : ["--metrics-folder", metricsFolder, "--statistics", [healthAddress.port, healthAddress.path, healthAddress.statistics].join(":")]),
   ];
 }

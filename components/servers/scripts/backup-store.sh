@@ -207,7 +207,7 @@ diagnose() {
   diagnose_login
   diagnose_repositories
   is_copied "${PROGRAMS[@]}" || finding backup-script "$LIBRARY does not hold the scripts of this version" true
-  diagnose_timer "$NAME" "$(wanted_service)" "$(wanted_timer)"
+  diagnose_timer backup "$NAME" "$(wanted_service)" "$(wanted_timer)"
   diagnose_runs kept-
 }
 

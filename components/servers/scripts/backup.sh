@@ -110,7 +110,7 @@ diagnose() {
     expect_file "$KNOWN_HOSTS" "$(wanted_hosts)" backup-host-key
   fi
   is_copied "${PROGRAMS[@]}" || finding backup-script "$LIBRARY does not hold the scripts of this version" true
-  diagnose_timer "$NAME" "$(wanted_service)" "$(wanted_timer)"
+  diagnose_timer backup "$NAME" "$(wanted_service)" "$(wanted_timer)"
   diagnose_runs source-
 }
 

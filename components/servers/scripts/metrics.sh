@@ -3,12 +3,14 @@
 # scripts that measure.
 
 FAMILIES=()
-declare -A FAMILY_HELP=() FAMILY_SAMPLES=()
+declare -A FAMILY_TYPE=() FAMILY_HELP=() FAMILY_SAMPLES=()
 
-# gauge NAME HELP: a family; its samples follow.
-gauge() {
-  FAMILIES+=("$1")
-  FAMILY_HELP[$1]=$2 FAMILY_SAMPLES[$1]=''
+# gauge NAME HELP, counter NAME HELP: a family; its samples follow.
+gauge() { family gauge "$@"; }
+counter() { family counter "$@"; }
+family() {
+  FAMILIES+=("$2")
+  FAMILY_TYPE[$2]=$1 FAMILY_HELP[$2]=$3 FAMILY_SAMPLES[$2]=''
 }
 
 # sample NAME LABELS VALUE: LABELS as they stand in the braces; their values need no escapes, for flags let no such letters in.
@@ -26,7 +28,7 @@ publish() {
   {
     for family in "${FAMILIES[@]}"; do
       [[ -n ${FAMILY_SAMPLES[$family]} ]] || continue
-      printf '# HELP %s %s\n# TYPE %s gauge\n%s' "$family" "${FAMILY_HELP[$family]}" "$family" "${FAMILY_SAMPLES[$family]}"
+      printf '# HELP %s %s\n# TYPE %s %s\n%s' "$family" "${FAMILY_HELP[$family]}" "$family" "${FAMILY_TYPE[$family]}" "${FAMILY_SAMPLES[$family]}"
     done
   } >"$fresh"
   chmod 644 "$fresh"

@@ -7,6 +7,8 @@ here=$(dirname -- "${BASH_SOURCE[0]}")
 . "$here/lib.sh"
 # shellcheck source=apt.sh
 . "$here/apt.sh"
+# shellcheck source=units.sh
+. "$here/units.sh"
 
 usage() {
   cat <<'TEXT'
@@ -16,6 +18,8 @@ bash standby.sh check|apply FLAGS
   --virtual PREFIX      the virtual address, such as 10.0.0.50/32
   --haproxy BASE64      HAProxy's configuration, compressed by gzip
   --keepalived BASE64   keepalived's, in which @INTERFACE@ stands for the interface
+  --metrics-folder PATH where what the balancer sees is left for node_exporter; absent: nobody measures
+  --statistics PORT:HEALTH:PATH  where HAProxy says on this host whether it works and what it sees, for --metrics-folder
   --package NAME        installed; once for each
   --step NAME           what to call this step in the output
   --revision HEX        ignored; makes a changed script a changed command
@@ -28,22 +32,25 @@ apply  exit 0: done; 3: refused, because a configuration of somebody else is the
 TEXT
 }
 
-ADDRESS='' VIRTUAL='' HAPROXY='' KEEPALIVED=''
+ADDRESS='' VIRTUAL='' HAPROXY='' KEEPALIVED='' METRICS_FOLDER='' STATISTICS=''
 readonly HAPROXY_CONFIG=/etc/haproxy/haproxy.cfg
 readonly KEEPALIVED_CONFIG=/etc/keepalived/keepalived.conf
 readonly KEEPALIVED_DROP_IN=/etc/systemd/system/keepalived.service.d/rackwright.conf
 readonly HAPROXY_DROP_IN=/etc/systemd/system/haproxy.service.d/rackwright.conf
 readonly HEALTH=standby-health.sh
+readonly METRICS=rackwright-standby-metrics METRICS_FILES=(standby-metrics.sh metrics.sh lib.sh)
 readonly MARK='# Written by rackwright'
 
 read_flags() {
-  local base64='[A-Za-z0-9+/]+={0,2}' address='[A-Za-z0-9][A-Za-z0-9.:-]*'
+  local base64='[A-Za-z0-9+/]+={0,2}' address='[A-Za-z0-9][A-Za-z0-9.:-]*' path='(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+'
   while (($#)); do
     case $1 in
       --address) matching_value "$address" 'an IP address' "$@" && ADDRESS=$VALUE ;;
       --virtual) matching_value '[0-9a-fA-F.:]+/[0-9]{1,3}' 'an IP address with a prefix' "$@" && VIRTUAL=$VALUE ;;
       --haproxy) matching_value "$base64" 'text in base64' "$@" && HAPROXY=$(unpacked "$VALUE") ;;
       --keepalived) matching_value "$base64" 'text in base64' "$@" && KEEPALIVED=$(unpacked "$VALUE") ;;
+      --metrics-folder) matching_value "$path" 'an absolute path' "$@" && METRICS_FOLDER=$VALUE ;;
+      --statistics) matching_value "[1-9][0-9]{0,4}:$path:$path" 'PORT:HEALTH:PATH' "$@" && STATISTICS=$VALUE ;;
       --package | --held-package) package_flag "$@" ;;
       -h | --help) usage && exit 0 ;;
       *) common_flag "$@" || usage_error "unknown flag '$1'" ;;
@@ -54,6 +61,7 @@ read_flags() {
   [[ -n $VIRTUAL ]] || usage_error '--virtual is needed'
   [[ -n $HAPROXY ]] || usage_error '--haproxy is needed, as gzip in base64'
   [[ -n $KEEPALIVED ]] || usage_error '--keepalived is needed, as gzip in base64'
+  [[ -z $METRICS_FOLDER || -n $STATISTICS ]] || usage_error '--statistics is needed for --metrics-folder'
 }
 
 unpacked() { base64 --decode <<<"$1" 2>/dev/null | gzip --decompress 2>/dev/null || true; }
@@ -81,6 +89,51 @@ TEXT
 }
 
 wanted_haproxy_drop_in() { printf '%s.\n[Service]\nRestart=always\nRestartSec=1' "$MARK"; }
+
+# It asks this host's HAProxy and for this host's addresses, and needs no more of the network.
+wanted_metrics_service() {
+  local port health path
+  IFS=: read -r port health path <<<"$STATISTICS"
+  cat <<TEXT
+$MARK.
+[Unit]
+Description=Metrics of HAProxy and keepalived
+ConditionPathIsDirectory=$METRICS_FOLDER
+
+[Service]
+Type=oneshot
+ExecStart=/bin/bash $LIBRARY/standby-metrics.sh --folder $METRICS_FOLDER --virtual $VIRTUAL --port $port --health $health --statistics $path
+TimeoutStartSec=8
+ReadWritePaths=-$METRICS_FOLDER
+CapabilityBoundingSet=
+IPAddressDeny=any
+IPAddressAllow=localhost
+$HARDENING
+TEXT
+}
+wanted_metrics_timer() { timer_unit 'Metrics of HAProxy and keepalived, every ten seconds' $'OnBootSec=10s\nOnUnitActiveSec=10s\nAccuracySec=1s'; }
+
+diagnose_metrics() {
+  if [[ -z $METRICS_FOLDER ]]; then
+    [[ ! -e $UNITS/$METRICS.timer ]] || finding metrics-unit-left "$METRICS.timer is not wanted any more" true
+    return 0
+  fi
+  is_copied "${METRICS_FILES[@]}" || finding metrics-script "$LIBRARY does not hold the scripts of this version" true
+  diagnose_timer metrics "$METRICS" "$(wanted_metrics_service)" "$(wanted_metrics_timer)"
+}
+
+apply_metrics() {
+  if [[ -z $METRICS_FOLDER ]]; then
+    [[ -e $UNITS/$METRICS.timer ]] || return 0
+    run systemctl disable --now "$METRICS.timer" || true
+    rm -f -- "$UNITS/$METRICS.timer" "$UNITS/$METRICS.service"
+    run systemctl daemon-reload
+    changed "removed $METRICS"
+    return 0
+  fi
+  copy_for_services "${METRICS_FILES[@]}"
+  apply_timer "$METRICS" "$(wanted_metrics_service)" "$(wanted_metrics_timer)"
+}
 
 # is_of_package FILE: whether FILE is as its package brought it.
 is_of_package() {
@@ -116,6 +169,7 @@ diagnose() {
     systemctl is-enabled --quiet "$unit" 2>/dev/null || finding "$unit-disabled" "$unit does not start with the server" true
     systemctl is-active --quiet "$unit" 2>/dev/null || finding "$unit-stopped" "$unit does not run" true
   done
+  diagnose_metrics
 }
 
 accepts_haproxy() { run haproxy -c -q -f "$1"; }
@@ -173,6 +227,7 @@ apply() {
   serve haproxy "$haproxy"
   if put_config keepalived "$KEEPALIVED_CONFIG" "$(wanted_keepalived "$device")"; then keepalived=yes; fi
   serve keepalived "$keepalived"
+  apply_metrics
 }
 
 read_verb "$@"

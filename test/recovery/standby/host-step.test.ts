@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { gunzipSync } from "node:zlib";
 import { planHostBalancer } from "../../../components/recovery/standby/host-step";
+import { packed } from "../../../components/servers/packed";
 import { planServer } from "../../../components/servers/plan";
 import { hasNamespaces, ScratchHost } from "../../cluster/scratch-host";
 import { documentOf, findingsOf, type Finished } from "../../servers/host-script";
@@ -71,14 +72,27 @@ describe.skipIf(!hasNamespaces())("standby.sh", () => {
   const calls = (): string[] => (host.exists("/run/systemctl/calls") ? host.read("/run/systemctl/calls").trim().split("\n") : []);
 
   it("makes a balancer, so that a check then finds nothing and a second apply changes nothing", async () => {
-    expect(ids(await check())).toEqual(["package-missing", "haproxy-config", "keepalived-config", "haproxy-unit", "keepalived-unit", "health-script", "haproxy-disabled", "haproxy-stopped", "keepalived-disabled", "keepalived-stopped"]);
+    expect(ids(await check())).toEqual(["package-missing", "haproxy-config", "keepalived-config", "haproxy-unit", "keepalived-unit", "health-script", "haproxy-disabled", "haproxy-stopped", "keepalived-disabled", "keepalived-stopped", "metrics-script", "metrics-unit", "metrics-disabled", "metrics-stopped"]);
     const made = await apply();
     expect([made.code, made.stderr]).toEqual([0, expect.stringContaining("started keepalived")]);
     expect(documentOf(await check())).toEqual({ step: "store-01-standby", ok: true, findings: [] });
     const before = calls();
     expect(documentOf(await apply())).toEqual({ step: "store-01-standby", changed: [], rebootRequired: false });
     expect(calls()).toEqual(before);
-    expect(calls()).toEqual(["daemon-reload", "enable haproxy", "start haproxy", "enable keepalived", "start keepalived"]);
+    expect(calls()).toEqual(["daemon-reload", "enable haproxy", "start haproxy", "enable keepalived", "start keepalived", "daemon-reload", "enable rackwright-standby-metrics.timer", "restart rackwright-standby-metrics.timer"]);
+  });
+
+  it("measures what it sees every ten seconds, as a service that may write nothing else, and leaves nothing where nobody measures", async () => {
+    await apply();
+    const service = host.read("/etc/systemd/system/rackwright-standby-metrics.service");
+    expect(service).toMatch(/^ExecStart=\/bin\/bash \/usr\/local\/lib\/rackwright\/standby-metrics\.sh --folder \/var\/lib\/rackwright\/metrics --virtual 10\.20\.0\.50\/32 --port 8405 --health \/health --statistics \/statistics$/m);
+    for (const line of ["ReadWritePaths=-/var/lib/rackwright/metrics", "CapabilityBoundingSet=", "IPAddressDeny=any", "ProtectSystem=strict"]) expect(service.split("\n")).toContain(line);
+    expect(host.read("/etc/systemd/system/rackwright-standby-metrics.timer")).toMatch(/^OnUnitActiveSec=10s$/m);
+    const unmeasured = shipped("sme-production", (input) => (input.monitoring = { enabled: false }));
+    expect(ids(await check(flags(step("store-01", unmeasured).args)))).toEqual(["metrics-unit-left"]);
+    expect((await apply(flags(step("store-01", unmeasured).args))).code).toBe(0);
+    expect(host.exists("/etc/systemd/system/rackwright-standby-metrics.timer")).toBe(false);
+    expect(documentOf(await check(flags(step("store-01", unmeasured).args)))).toMatchObject({ ok: true });
   });
 
   it("has the virtual address beside the server's own, and takes it off where keepalived ends without a word", async () => {
@@ -102,14 +116,13 @@ describe.skipIf(!hasNamespaces())("standby.sh", () => {
     expect((await apply(flags(step("store-01", changed).args))).code).toBe(0);
     expect(calls().slice(before)).toEqual(["reload haproxy"]);
     await apply(without("virtualAddress", "10.20.0.51"));
-    expect(calls().slice(before + 1)).toEqual(["daemon-reload", "reload haproxy", "reload keepalived"]);
+    expect(calls().slice(before + 1)).toEqual(["daemon-reload", "reload haproxy", "reload keepalived", "daemon-reload", "restart rackwright-standby-metrics.timer"]);
   });
 
   it.each([["haproxy", "--haproxy", haproxyConfig], ["keepalived", "--keepalived", keepalivedConfig]])("keeps the configuration that works where %s does not accept the new one", async (_, flag, file) => {
     await apply();
     const [before, done] = [host.read(file), calls().length];
     const args = flags();
-    const { packed } = await import("../../../components/servers/packed");
     args[args.indexOf(flag) + 1] = packed("# Written by rackwright\nnonsense");
     const run = await apply(args);
     expect([run.code, run.stderr]).toEqual([4, expect.stringContaining("does not accept its new configuration")]);
@@ -144,6 +157,7 @@ describe.skipIf(!hasNamespaces())("standby.sh", () => {
   it.each<[string, string[], string]>([
     ["no address", ["--virtual", "10.0.0.5/32", "--haproxy", "x"], "--address is needed"],
     ["an address with a blank", ["--address", "10.0.0.1 -x"], "--address: must be an IP address"],
+    ["measurements of nobody", ["--address", "10.0.0.1", "--virtual", "10.0.0.5/32", "--haproxy", packed("# HAProxy"), "--keepalived", packed("# keepalived"), "--metrics-folder", "/var/lib/rackwright/metrics"], "--statistics is needed for --metrics-folder"],
     ["what is not gzip", ["--address", "10.0.0.1", "--virtual", "10.0.0.5/32", "--haproxy", "AAAA", "--keepalived", "AAAA"], "--haproxy is needed, as gzip in base64"],
   ])("refuses %s", async (_, args, message) => {
     const run = await apply(args);
