@@ -382,6 +382,7 @@ const standby = z
     virtualAddress: hostAddress.optional().describe("For keepalived: an unused IP address of the servers' network, at which clients reach the services."),
     port: port.default(8080).describe("Of the virtual address. On k3s not 80 or 443, which its own ingress takes on every server."),
     balancers: z.array(name).min(2).optional().describe("Servers that hold the virtual address and run HAProxy. Absent: two, those without GPUs first, on two racks where there are."),
+    witnesses: z.array(hostAddress).default([]).describe("IP addresses of the servers' network that echo and are no server's, such as the router's: a balancer that hears neither them nor another server is cut off, and gives the address up. With two servers in all it takes one to tell a dead server from a dead network."),
     units: z.record(name, standbyUnit).default({}).describe("What stands by where there is no cluster."),
   })
   .describe("Hot standby (guide 5.2).");

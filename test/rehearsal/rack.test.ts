@@ -78,9 +78,9 @@ describe("the environment as up sees it", () => {
   });
 
   it("has no balancers, whose addresses are not those of emulated servers, and parses without them", () => {
-    const standby = { mode: "keepalived" as const, switchWithinSeconds: 30, port: 8080, virtualAddress: "192.0.2.50", balancers: ["gpu-01", "gpu-02"], units: { answers: { port: 8000, healthPath: "/health", servers: ["gpu-01"], standbyServers: ["gpu-02"] } } };
+    const standby = { mode: "keepalived" as const, switchWithinSeconds: 30, witnesses: [], port: 8080, virtualAddress: "192.0.2.50", balancers: ["gpu-01", "gpu-02"], units: { answers: { port: 8000, healthPath: "/health", servers: ["gpu-01"], standbyServers: ["gpu-02"] } } };
     const without = deriveEnvironment({ ...environment, recovery: { ...environment.recovery, standby } }, [{ name: "gpu-01", port: 4022, hostKey: otherKey }], "http://10.0.2.2:8080");
-    expect(without.recovery.standby).toEqual({ mode: "none", switchWithinSeconds: 30, port: 8080, virtualAddress: "192.0.2.50", units: {} });
+    expect(without.recovery.standby).toEqual({ mode: "none", switchWithinSeconds: 30, port: 8080, witnesses: [], virtualAddress: "192.0.2.50", units: {} });
   });
 
   it("ends where the hosts end: no cluster is made of them", () => {

@@ -8,8 +8,8 @@ export interface Balancer {
   /** VRRP's: the highest of those that live takes over. */
   priority: number;
   /**
-   * Addresses of other servers. Where none of them answers an echo, this one is cut off and gives the address up. Empty where
-   * there are only two servers: one of them failing would look the same.
+   * Addresses that echo: the environment's own witnesses, then other servers. Where none of them answers, this one is cut off and
+   * gives the address up. Empty where there is nothing but another server: its failing would look the same.
    */
   witnesses: string[];
 }
@@ -25,11 +25,12 @@ export function chooseBalancers({ servers, recovery }: Environment): Balancer[] 
   const addressOf = (server: string): string => servers[server]?.address ?? "";
   return names.map((server, index) => {
     const others = [...names.filter((name) => name !== server), ...Object.keys(servers).filter((name) => !names.includes(name))];
+    const witnesses = [...recovery.standby.witnesses, ...others.map(addressOf)];
     return {
       server,
       address: addressOf(server),
       priority: Math.max(1, standbySettings.firstPriority - index * standbySettings.priorityStep),
-      witnesses: others.length < 2 ? [] : others.slice(0, mostWitnesses).map(addressOf),
+      witnesses: witnesses.length < 2 ? [] : witnesses.slice(0, mostWitnesses),
     };
   });
 }

@@ -135,6 +135,12 @@ function* balancerFindings(environment: Environment, plan: BalancerPlan | undefi
     if (other === 0) yield { keys: ["servers", server, "address"], message: "is a name, but the server is a balancer, which others reach without asking DNS", value: address, fix: "Write its IP address, or name other servers in recovery.standby.balancers." };
     else if (family !== 0 && other !== family) yield { keys: key("virtualAddress"), message: `is of another IP version than the address of the balancer ${server}, ${address}`, value: plan.virtualAddress };
   }
+  for (const [index, witness] of recovery.standby.witnesses.entries()) {
+    const server = Object.entries(environment.servers).find(([, { address }]) => address === witness)?.[0];
+    if (isIP(witness) === 0) yield { keys: key("witnesses", String(index)), message: "is a name, and balancers ask it without asking DNS", value: witness, fix: "Write its IP address." };
+    else if (witness === plan.virtualAddress) yield { keys: key("witnesses", String(index)), message: "is the virtual address, which moves with what it should bear witness to", value: witness, fix: "Write the router's or the switch's address." };
+    else if (server !== undefined) yield { keys: key("witnesses", String(index)), message: `is the address of ${server}: other servers are asked anyway`, value: witness, fix: "Write the router's or the switch's address." };
+  }
   for (const { server, address } of plan.services.flatMap(({ targets }) => targets)) {
     if (isIP(address) === 0 && !plan.balancers.some((balancer) => balancer.server === server)) yield { keys: ["servers", server, "address"], message: "is a name, but balancers reach replicas there without asking DNS", value: address, fix: "Write its IP address." };
   }
@@ -167,7 +173,7 @@ function notesOf({ servers, cluster, recovery }: Environment, plan: BalancerPlan
   const gpus = plan.balancers.filter(({ server }) => servers[server]?.gpus !== undefined).map(({ server }) => server);
   return [
     "VRRP between the balancers is not authenticated: version 3 has no authentication, and version 2's password goes over the wire as it is. Keep others out of the servers' network.",
-    ...(plan.balancers.some(({ witnesses }) => witnesses.length === 0) ? ["with two servers neither can tell whether the other one or the network failed: cut off from each other, with their links up, both hold the address"] : []),
+    ...(plan.balancers.some(({ witnesses }) => witnesses.length === 0) ? ["with two servers neither can tell whether the other one or the network failed: cut off from each other, with their links up, both hold the address. Name what else echoes in recovery.standby.witnesses, such as the router"] : []),
     ...(gpus.length === 0 ? [] : [`${gpus.join(", ")} ${gpus.length === 1 ? "is a balancer and runs" : "are balancers and run"} replicas as well: where it fails, both are switched at once`]),
     ...(cluster.distribution === "k3s" ? ["the active replica that comes back takes the requests again; a balancer that comes back stays a backup"] : []),
   ];

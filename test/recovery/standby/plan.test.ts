@@ -40,6 +40,23 @@ describe("the balancers", () => {
     expect(planOf(bare(3)).notes.join()).not.toContain("both hold");
   });
 
+  it("of two servers ask what else the environment names, the other server as well: either one says that the network works", () => {
+    const plan = planOf(bare(2, standby({ witnesses: ["10.100.0.254"] })));
+    const [first, second] = plan.balancer?.balancers ?? [];
+    expect(first?.witnesses).toEqual(["10.100.0.254", second?.address]);
+    expect(second?.witnesses).toEqual(["10.100.0.254", first?.address]);
+    expect(plan.notes.join()).not.toContain("both hold");
+    expect(planOf(bare(9, standby({ witnesses: ["10.100.0.254"] }))).balancer?.balancers.every(({ witnesses }) => witnesses.length === 4 && witnesses[0] === "10.100.0.254")).toBe(true);
+  });
+
+  it.each([
+    ["router.example", "is a name, and balancers ask it without asking DNS"],
+    ["10.100.0.250", "is the virtual address, which moves with what it should bear witness to"],
+    [bare(2).servers["gpu-0002"]?.address ?? "", "is the address of gpu-0002: other servers are asked anyway"],
+  ])("refuse %s as a witness: it %s", (witness, message) => {
+    expect(planOf(bare(2, standby({ witnesses: ["10.100.0.254", witness] }))).findings).toEqual([expect.objectContaining({ keys: ["recovery", "standby", "witnesses", "1"], value: witness, message })]);
+  });
+
   it("say that nothing authenticates VRRP", () => {
     expect(planOf(shipped("sme-production")).notes[0]).toMatch(/not authenticated/);
   });

@@ -40,6 +40,12 @@ describe.skipIf(!hasNamespaces)("the real HAProxy and keepalived with the genera
     expect(ownNamespaces()).toEqual([]);
   }, full ? 300_000 : 90_000);
 
+  it("never hold the address twice on two servers with a witness, whoever is cut off", async () => {
+    const two = bare(2, (input) => Object.assign(input.recovery?.standby ?? {}, { witnesses: ["10.100.0.254"] }));
+    const report = await rehearse(two, ["balancer-network-cut"]);
+    expect(report.runs.map(({ problems, address }) => ({ problems, double: address.double }))).toEqual([{ problems: [], double: 0 }]);
+  }, 90_000);
+
   it("leave nothing behind when the rehearsal is stopped", async () => {
     const stop = new AbortController();
     const running = rehearse(bare(2), ["engine-dies"], stop.signal);
