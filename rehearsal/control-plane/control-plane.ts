@@ -210,12 +210,13 @@ function kubeconfigOf({ url, authority, token }: { url: string; authority: strin
 }
 
 /** The API server makes its own certificates on its first start; the file ends with the authority that signed. */
-async function waitForAuthority(file: string, parts: readonly Part[], signal: AbortSignal | undefined): Promise<string> {
+export async function waitForAuthority(file: string, parts: readonly Part[], signal: AbortSignal | undefined): Promise<string> {
   await waitUntil(() => Promise.resolve(existsSync(file) && readFileSync(file, "utf8").trimEnd().endsWith("-----END CERTIFICATE-----")), { what: "The API server made no certificate", parts, signal });
   return readFileSync(file, "utf8");
 }
 
-async function waitUntil(ready: () => Promise<boolean>, { what, parts, signal }: { what: string; parts: readonly Part[]; signal: AbortSignal | undefined }): Promise<void> {
+/** @throws RehearsalError with the last lines of the part that ended, or of the last one when the time is up. */
+export async function waitUntil(ready: () => Promise<boolean>, { what, parts, signal }: { what: string; parts: readonly Part[]; signal: AbortSignal | undefined }): Promise<void> {
   const until = Date.now() + readyWithinSeconds * 1000;
   let last = "";
   while (Date.now() < until) {
@@ -231,7 +232,8 @@ async function waitUntil(ready: () => Promise<boolean>, { what, parts, signal }:
   throw new RehearsalError(`${what} after ${readyWithinSeconds} s${last}\n${parts.at(-1)?.lastLines() ?? ""}`);
 }
 
-class Client {
+/** Calls to one API server, as one user. */
+export class Client {
   private readonly agent: Agent;
 
   constructor(

@@ -23,6 +23,8 @@ interface Module {
 
 const modules = {
   etcd: { folder: "etcd", what: "etcd 3.6.5", packages: ["go.etcd.io/etcd/server/v3"], binaries: ["etcd"] },
+  "etcd-tools": { folder: "etcd-tools", what: "etcdctl and etcdutl 3.6.5", packages: ["go.etcd.io/etcd/etcdctl/v3", "go.etcd.io/etcd/etcdutl/v3"], binaries: ["etcdctl", "etcdutl"] },
+  kine: { folder: "kine", what: "kine 0.17.5", packages: ["github.com/k3s-io/kine"], binaries: ["kine"] },
   kubernetes: {
     folder: "kubernetes",
     what: `Kubernetes ${kubernetesVersion}`,

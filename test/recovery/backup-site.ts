@@ -54,8 +54,8 @@ export class BackupSite {
     writeFileSync(join(folder, ".complete"), `${step}\n`);
   }
 
-  sourceArguments(place = this.place): string[] {
-    return ["--server", "gpu-01", "--every-hours", "24", "--checkpoints", `tune:1:yes=${this.path("warm/checkpoints/tune")}`, ...place, "--metrics-folder", this.path("metrics"), "--settings", this.path("etc-source"), "--state", this.path("source")];
+  sourceArguments(contents = ["--checkpoints", `tune:1:yes=${this.path("warm/checkpoints/tune")}`]): string[] {
+    return ["--server", "gpu-01", "--every-hours", "24", ...contents, ...this.place, "--metrics-folder", this.path("metrics"), "--settings", this.path("etc-source"), "--state", this.path("source")];
   }
 
   /** One run on the server that is backed up. */
@@ -63,9 +63,14 @@ export class BackupSite {
     return this.script("backup-run.sh", [...this.sourceArguments(), ...more]);
   }
 
+  /** One run on a control-plane server, now. @param environment says where k3s is. */
+  backUpCluster(datastore: "sqlite" | "etcd", environment: Readonly<Record<string, string>>): Promise<Finished> {
+    return this.script("backup-run.sh", [...this.sourceArguments(["--cluster", datastore]), "--now"], environment);
+  }
+
   /** One run on the server that keeps backups. */
-  keep(environment: Readonly<Record<string, string>> = {}): Promise<Finished> {
-    return this.script("backup-keep.sh", ["--repository", "gpu-01=checkpoints", "--folder", this.repositories, "--keep-daily", "7", "--keep-weekly", "4", "--metrics-folder", this.path("metrics"), "--settings", this.path("etc-store"), "--state", this.path("store")], environment);
+  keep(environment: Readonly<Record<string, string>> = {}, contents = "checkpoints"): Promise<Finished> {
+    return this.script("backup-keep.sh", ["--repository", `gpu-01=${contents}`, "--folder", this.repositories, "--keep-daily", "7", "--keep-weekly", "4", "--metrics-folder", this.path("metrics"), "--settings", this.path("etc-store"), "--state", this.path("store")], environment);
   }
 
   script(name: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Finished> {
@@ -104,9 +109,9 @@ export class BackupSite {
   }
 
   /** A sample of the two textfiles; undefined where there is none. */
-  metric(name: string, file: "source" | "store"): number | undefined {
+  metric(name: string, file: "source" | "store", content = "checkpoints"): number | undefined {
     const path = this.path("metrics", `backup-${file}.prom`);
-    const line = existsSync(path) ? readFileSync(path, "utf8").split("\n").find((each) => each.startsWith(`${name}{what="gpu-01/checkpoints"} `)) : undefined;
+    const line = existsSync(path) ? readFileSync(path, "utf8").split("\n").find((each) => each.startsWith(`${name}{what="gpu-01/${content}"} `)) : undefined;
     return line === undefined ? undefined : Number(line.split(" ").at(-1));
   }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { full } from "../support/full";
 import { BackupSite, finished, programsMissing } from "./backup-site";
+import { runbookBlocks } from "./runbook";
 
 const missing = programsMissing();
 if (missing !== undefined) process.stderr.write(`backups are not tested against real programs: ${missing}\n`);
@@ -186,11 +187,12 @@ describe.skipIf(missing !== undefined)("backups", () => {
   }, full ? 600_000 : 60_000);
 
   it("come back by the commands of the runbook", async () => {
-    const blocks = [...readFileSync(join(__dirname, "../../docs/runbooks/restore.md"), "utf8").matchAll(/^```bash\n([\s\S]*?)^```$/gm)].map(([, body = ""]) => body);
-    expect(blocks).toHaveLength(7);
-    const [look, onStore, onServer, inPlace, aside, password, forget] = blocks.map((block) => block
-      .replaceAll("/srv/cold/backup", site.repositories).replaceAll("/srv/cold/restored", site.path("restored")).replaceAll("/srv/warm", site.path("warm"))
-      .replaceAll("-p 22 rackwright-backup@10.0.0.9", site.sshArguments().slice(-3).join(" ")).replaceAll("/root/new-password", site.path("new-password")));
+    const here = (block: string): string => block
+      .replaceAll("/srv/cold/backup", site.repositories).replaceAll("/srv/cold/restored", site.path("restored")).replaceAll("/srv/warm/restored/srv/warm", `${site.path("warm/restored")}${site.path("warm")}`).replaceAll("/srv/warm", site.path("warm"))
+      .replaceAll("-p 22 rackwright-backup@10.0.0.9", site.sshArguments().slice(-3).join(" ")).replaceAll("/root/new-password", site.path("new-password"));
+    const [look] = runbookBlocks("See what there is").map(here);
+    const [onStore, onServer, inPlace] = runbookBlocks("Get checkpoints back").map(here);
+    const [[aside], [password], [forget]] = ["A damaged repository", "Another password", "Somebody has had the key of a server"].map((heading) => runbookBlocks(heading).map(here)) as [string[], string[], string[]];
     const run = async (block: string | undefined, more = ""): Promise<string> => {
       const etc = block?.includes("rclone.program") === true ? "etc-source" : "etc-store";
       const setting = `export RESTIC_REPOSITORY=${site.repository} RESTIC_PASSWORD_FILE=${site.path("etc-store/password")}`;
@@ -208,7 +210,7 @@ describe.skipIf(missing !== undefined)("backups", () => {
     await run(inPlace);
     expect(newest()).toBe(step);
     expect(sha(readFileSync(site.path("warm/checkpoints/tune", `step-${step}`, "state.pt")))).toBe(original);
-    expect(existsSync(site.path("warm/checkpoints/.backup"))).toBe(false);
+    expect(existsSync(site.path("warm/restored"))).toBe(false);
     writeFileSync(site.path("new-password"), "second-secret\n");
     await run(password);
     writeFileSync(site.path("etc-source/password"), "second-secret\n");
