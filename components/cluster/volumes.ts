@@ -11,7 +11,7 @@ export interface VolumeSpec {
   /** Of the volume and of its claim. */
   name: string;
   namespace: Namespace;
-  /** At least 1 is written. */
+  /** Of the volume. At least 1 is written. */
   gib: number;
   accessMode: "ReadWriteOnce" | "ReadOnlyMany";
   /** `local`, `nfs` and what belongs to them. */
@@ -19,6 +19,12 @@ export interface VolumeSpec {
   /** The one node that has the folder. Absent: every node reaches it. */
   server?: string;
 }
+
+/**
+ * What every claim asks for: the least there is. It has its volume by name, and a bound claim of a volume that nobody provisions
+ * can be neither grown nor shrunk: one that followed the tier's size would stop `up` once a tier has other drives.
+ */
+const leastRequest = "1Gi";
 
 /** Decimal gigabytes, as drives are sold, in binary ones, as Kubernetes counts. */
 export const gibOf = (gigabytes: number): number => (gigabytes * 1e9) / 2 ** 30;
@@ -47,7 +53,7 @@ export function volumePair({ name, namespace, gib, accessMode, source, server }:
       apiVersion: "v1",
       kind: "PersistentVolumeClaim",
       metadata: { name, namespace, labels: common },
-      spec: { accessModes: [accessMode], storageClassName: "", volumeName: name, resources: { requests: { storage } } },
+      spec: { accessModes: [accessMode], storageClassName: "", volumeName: name, resources: { requests: { storage: leastRequest } } },
     },
   };
 }

@@ -106,13 +106,18 @@ function podSpec(environment: Environment, server: string, source: StoreSource, 
 /** Longest name of which the label `batch.kubernetes.io/job-name` can be made, less `layout-`, a hyphen and the hash. */
 const longestServerPart = 63 - "layout-".length - 9;
 
+/** Annotation of the pods with the drives that they fill: a hot tier that was made again on others is empty. */
+const hotTierAnnotation = "rackwright.dev/hot-tier";
+
 /**
  * The job that lays out a server's models. Its name changes with whatever it does, for the template of a job cannot be
- * changed; a new one finds what the old one has laid out.
+ * changed; a new one finds what the old one has laid out. It changes with the drives of the hot tier as well: a finished
+ * job would never run again, and the weights would stay away after a lost drive.
  */
 export function layoutJob(environment: Environment, server: string, source: StoreSource, models: readonly LaidOutModel[], configMap: string): KubernetesObject {
   const podLabels = { ...layoutLabels, [labels.managedBy]: "rackwright", [labels.server]: server };
-  const template = { metadata: { labels: podLabels }, spec: podSpec(environment, server, source, models, configMap) };
+  const drives = environment.servers[server]?.tiers.hot?.drives ?? [];
+  const template = { metadata: { labels: podLabels, annotations: { [hotTierAnnotation]: hash(JSON.stringify(drives)) } }, spec: podSpec(environment, server, source, models, configMap) };
   const sizeGB = models.reduce((sum, model) => sum + model.sizeGB, 0);
   return {
     apiVersion: "batch/v1",

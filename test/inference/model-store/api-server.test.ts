@@ -35,6 +35,24 @@ describe("the model store in a real cluster", () => {
     }
   }, 60_000);
 
+  it.each([
+    ["fewer drives", (drives: string[]) => drives.slice(0, 1)],
+    ["more drives", (drives: string[]) => [...drives, "nvme-SPARE_0001"]],
+  ])("takes the volumes and the bound claims of a hot tier that was made again of %s", async (_what, other) => {
+    const again = storeEnvironment({
+      services,
+      change: (servers) => {
+        const { drives, tiers } = servers["gpu-1"] ?? {};
+        const now = other(tiers?.hot?.drives ?? []);
+        Object.assign(drives ?? {}, { "nvme-SPARE_0001": { kind: "nvme", capacityGB: 3840 } });
+        Object.assign(tiers?.hot ?? {}, { drives: now, level: now.length === 1 ? "single" : "raid0" });
+      },
+    });
+    const claims = planModelStore(again, workloadsOn(again)).objects.filter(({ kind, metadata }) => kind.startsWith("PersistentVolume") && metadata.name === "models-gpu-1");
+    expect(claims.map(({ kind }) => kind)).toEqual(["PersistentVolume", "PersistentVolumeClaim"]);
+    for (const object of claims) await apply(object, "&dryRun=All");
+  });
+
   it("has its layout's pods admitted as restricted and placed on the servers whose folders they fill", async () => {
     const placed = await until("a pod on each server", async () => {
       const { items = [] } = (await plane.call<{ items: { metadata: { labels: Record<string, string> }; spec: { nodeName?: string } }[] }>("GET", "/api/v1/namespaces/inference/pods?labelSelector=app.kubernetes.io/name%3Dmodel-layout")) ?? {};

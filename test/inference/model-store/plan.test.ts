@@ -7,6 +7,7 @@ import { planModelStore, type ModelStorePlan } from "../../../components/inferen
 import { networksOf } from "../../../components/inference/model-store/network";
 import { planServer } from "../../../components/servers";
 import { validEnvironment } from "../../support/arbitraries";
+import { generatedServer } from "../../support/environments";
 import { storeEnvironment, workloadsOn, type StoreInput } from "./workload-plans";
 
 const services = { chat: { model: "qwen2.5-7b" }, search: { model: "./own/embedder" } } as const;
@@ -48,7 +49,7 @@ describe("the model store's objects", () => {
       nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values: ["gpu-1"] }] }] } },
       local: { path: "/srv/hot/models" },
     });
-    expect(named(plan, "PersistentVolumeClaim", "models-gpu-1").spec).toEqual({ accessModes: ["ReadWriteOnce"], storageClassName: "", volumeName: "models-gpu-1", resources: { requests: { storage: "7152Gi" } } });
+    expect(named(plan, "PersistentVolumeClaim", "models-gpu-1").spec).toEqual({ accessModes: ["ReadWriteOnce"], storageClassName: "", volumeName: "models-gpu-1", resources: { requests: { storage: "1Gi" } } });
     expect(plan.findings).toEqual([]);
   });
 
@@ -94,6 +95,21 @@ describe("the layout's job", () => {
     expect(name({})).toBe(name({}));
     expect(name({ services: { chat: { model: "llama-3.1-8b" } } })).not.toBe(name({}));
     expect(name({ site: { mirror: { images: "registry.example.org" } } })).not.toBe(name({}));
+  });
+
+  it("is a new one where the hot tier is made of other drives, and that server's alone: a finished one would leave it empty", () => {
+    const lost = generatedServer(1).tiers?.hot?.drives?.at(-1) ?? "";
+    const change: StoreInput["change"] = (servers) => {
+      const { drives, tiers } = servers["gpu-1"] ?? {};
+      Object.assign(drives ?? {}, { "nvme-SPARE_0001": drives?.[lost] });
+      Object.assign(tiers?.hot ?? {}, { drives: tiers?.hot?.drives.map((id) => (id === lost ? "nvme-SPARE_0001" : id)) });
+    };
+    const services = { chat: { model: "qwen2.5-7b" }, search: { model: "./own/embedder" } };
+    const names = (input: StoreInput): string[] => ["gpu-1", "gpu-2"].map((server) => named(planned({ services, ...input }), "Job", new RegExp(`^layout-${server}-`)).metadata.name);
+    expect(lost).not.toBe("");
+    expect(names({ change })[0]).not.toBe(names({})[0]);
+    expect(names({ change })[1]).toBe(names({})[1]);
+    expect(names({})).toEqual(names({}));
   });
 
   it("has a name that its pods' labels have room for, for the longest server's name", () => {
