@@ -16,7 +16,7 @@ const answersWithinSeconds = 10;
 export interface ClusterAccessOptions {
   environment: Environment;
   /** Server whose control plane, where it has one, is not asked. */
-  without: string;
+  without?: string | undefined;
   /** Of the environment, decrypted. */
   secrets: Readonly<Record<string, string>>;
   /** In place of what the environment says. */
@@ -65,7 +65,7 @@ async function kubeconfigOf({ environment, secrets, kubeconfigFile, without }: C
     return [kubeconfig, "the secret rackwright:kubeconfig"];
   }
   const others = controlPlane.filter((name) => name !== without);
-  if (others.length === 0) throw new Unreachable(`${without} is the only control-plane server: the cluster's API is down with it`);
+  if (others.length === 0) throw new Unreachable(`${controlPlane.join(", ")} is the only control-plane server: the cluster's API is down with it`);
   const silent: string[] = [];
   for (const server of others) {
     try {

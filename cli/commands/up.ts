@@ -6,6 +6,7 @@ import type { EngineName } from "../engine-choice";
 import { withEngineErrors } from "../engine-errors";
 import { exitCodes } from "../exit";
 import type { ExitCode } from "../exit";
+import { requireNotFenced } from "../fenced";
 import { checkHosts } from "../hosts";
 import type { HostReport } from "../hosts";
 import { interruptible } from "../interrupt";
@@ -39,6 +40,8 @@ export async function up(terminal: Terminal, name: string, options: UpOptions): 
   const secrets = await readSecrets(loaded);
   const known = choice.engine === "pulumi" ? await pulumiUrns(name) : embeddedUrns(name);
   return interruptible(terminal, async (signal, cancelSignal) => {
+    // k3s that is not installed yet has no nodes.
+    if (known.size > 0 || loaded.environment.cluster.distribution === "existing") await requireNotFenced(loaded, secrets);
     const before = known.size === 0 ? undefined : await check(terminal, loaded, secrets, signal);
     if (before !== undefined) {
       requireReachable(before);

@@ -18,7 +18,7 @@ interface Taint {
 }
 
 interface NodeObject {
-  metadata: { resourceVersion: string };
+  metadata: { name: string; resourceVersion: string };
   spec?: { taints?: Taint[] };
   status?: { conditions?: { type: string; status: string; reason?: string; message?: string; lastTransitionTime?: string }[]; nodeInfo?: { systemUUID?: string } };
 }
@@ -33,6 +33,12 @@ const attempts = 5;
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const isFence = ({ key }: Taint): boolean => key === outOfServiceTaint.key;
+
+/** Names of the nodes that are fenced. @throws Error with a sentence for the user where the API server cannot be asked. */
+export async function fencedNodes(call: ApiCall): Promise<string[]> {
+  const nodes = await call<List<NodeObject>>("GET", "/api/v1/nodes");
+  return (nodes?.items ?? []).filter(({ spec }) => (spec?.taints ?? []).some(isFence)).map(({ metadata }) => metadata.name);
+}
 
 /** One server's node in a cluster. */
 export function nodePort(name: string, call: ApiCall): NodePort {

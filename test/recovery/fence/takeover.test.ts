@@ -186,6 +186,17 @@ describe.skipIf(!full)("takeover of a server that has stopped answering (RACKWRI
     expect(report.steps.map(({ what }) => what).join()).not.toContain("power off was asked");
   });
 
+  it("`up` is refused, for who writes a node's taints takes the fence away", async () => {
+    const { code, stderr } = await copy.run(["up", "lab", "--yes"], { env: passphrase });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("gpu-01 is fenced")]);
+    expect(await fenceTaints()).toHaveLength(1);
+    // What the Kubernetes provider does for a server with a taint of its own.
+    const own = { key: "example.org/own", value: "yes", effect: "NoSchedule" };
+    await plane.call("PATCH", "/api/v1/nodes/gpu-01?fieldManager=pulumi&force=true&dryRun=All", { apiVersion: "v1", kind: "Node", metadata: { name: "gpu-01" }, spec: { taints: [own] } }, "application/apply-patch+yaml").then((written) => {
+      expect((written as Node).spec.taints?.filter(({ key }) => !key.startsWith("node.kubernetes.io/unreachable"))).toEqual([own]);
+    });
+  }, 60_000);
+
   it("is released: power on, node Ready, taint away, and what waited for the server runs there again", async () => {
     const released = fence(copy, "--release", "--yes");
     await until("the power is on", async () => ((await power()) === "On" ? true : undefined));
