@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import * as path from "node:path";
 import type { Rehearsal, RehearsedLevel } from "../components/recovery/status";
 import type { FaultsReport } from "../rehearsal/recovery/faults";
+import type { NodeLossReport } from "../rehearsal/recovery/node-loss";
 import { CliError, exitCodes } from "./exit";
 import { projectRoot } from "./project";
 
@@ -38,4 +39,10 @@ export function recordRehearsal(environment: string, level: RehearsedLevel, rehe
 export function faultsRehearsal({ ok, runs }: Pick<FaultsReport, "ok"> & { runs: readonly { scenario: string; clients: { outageSeconds: number } }[] }, nowSeconds: number): Rehearsal {
   const scenarios = [...new Set(runs.map(({ scenario }) => scenario))];
   return { at: Math.floor(nowSeconds), ok, seconds: Math.max(0, ...runs.map(({ clients }) => clients.outageSeconds)), how: `${runs.length} run${runs.length === 1 ? "" : "s"} of ${scenarios.join(", ")} on emulated servers` };
+}
+
+/** What the crash of a node says of a standby that is Kubernetes' own: the worst run, and what the budget has for the parts that were not there. */
+export function nodeLossRehearsal({ ok, runs, server, notMeasuredSeconds }: Pick<NodeLossReport, "ok" | "server" | "notMeasuredSeconds"> & { runs: readonly Pick<NodeLossReport["runs"][number], "endpointGoneSeconds">[] }, nowSeconds: number): Rehearsal {
+  const worst = Math.max(0, ...runs.map(({ endpointGoneSeconds }) => endpointGoneSeconds));
+  return { at: Math.floor(nowSeconds), ok, seconds: worst + notMeasuredSeconds, how: `${runs.length} run${runs.length === 1 ? "" : "s"} of a silent node ${server} on a real control plane; ${notMeasuredSeconds} s of it are the budget's for kube-proxy and clients` };
 }

@@ -1,8 +1,7 @@
 import { namespaces } from "../../components/cluster/names";
 import type { Environment } from "../../components/environment/schema";
-import type { BalancedService } from "../../components/recovery/standby/plan";
 import { nodePortName } from "../../components/recovery/standby/objects";
-import { nodeSettings } from "../../components/recovery/standby/settings";
+import { kubernetesDefaults, nodeSettings } from "../../components/recovery/standby/settings";
 import type { ClusterEngine } from "../cluster";
 import { startControlPlane, type ControlPlane } from "../control-plane/control-plane";
 import { answerIngresses } from "../control-plane/ingress";
@@ -19,6 +18,12 @@ export interface ClusterSideOptions {
   engine: (plane: Pick<ControlPlane, "kubeconfig">) => ClusterEngine;
 }
 
+/** A service whose replicas are pods: where each is, and its node port where balancers reach it by one. */
+export interface FollowedService {
+  name: string;
+  targets: readonly { name: string; server: string; port?: number }[];
+}
+
 interface Endpoints {
   items: { endpoints?: { nodeName?: string; conditions?: { ready?: boolean } }[] }[];
 }
@@ -32,14 +37,14 @@ const tolerationSeconds = 300;
 export class ClusterSide {
   private constructor(
     private readonly plane: ControlPlane,
-    private readonly service: BalancedService,
+    private readonly service: FollowedService,
     private readonly endIngresses: () => void,
   ) {}
 
   /** @throws RehearsalError where the environment does not come up, or its node ports are others than the balancers were told */
-  static async start(environment: Environment, service: BalancedService, { workDir, onProgress, signal, engine }: ClusterSideOptions): Promise<ClusterSide> {
+  static async start(environment: Environment, service: FollowedService, { workDir, onProgress, signal, engine }: ClusterSideOptions): Promise<ClusterSide> {
     onProgress("Starting the control plane");
-    const { monitorGraceSeconds, monitorPeriodSeconds } = nodeSettings;
+    const { monitorGraceSeconds, monitorPeriodSeconds } = environment.cluster.distribution === "k3s" ? nodeSettings : kubernetesDefaults;
     const grace = { nodeMonitorGraceSeconds: monitorGraceSeconds, nodeMonitorPeriodSeconds: monitorPeriodSeconds, tolerationSeconds };
     const plane = await startControlPlane({ workDir, onProgress, signal, serviceCidr: environment.cluster.serviceCidr, grace });
     const side = new ClusterSide(plane, service, answerIngresses(plane));
@@ -102,6 +107,7 @@ export class ClusterSide {
   /** The ports in HAProxy's configuration are those that the API server gave. */
   private async checkNodePorts(): Promise<void> {
     for (const { name, port } of this.service.targets) {
+      if (port === undefined) continue;
       const service = await this.plane.call<{ spec: { ports: { nodePort?: number }[] } }>("GET", `/api/v1/namespaces/${namespaces.inference}/services/${nodePortName(name)}`);
       const given = service?.spec.ports.map(({ nodePort }) => nodePort);
       if (given?.includes(port) !== true) throw new RehearsalError(`The balancers reach ${name} on port ${port}, and the cluster has ${given?.join(", ") ?? "no such Service"}.`);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { factsCommand, parseFacts } from "../../cli/recovery-facts";
-import { faultsRehearsal, readRehearsals, recordRehearsal } from "../../cli/recovery-record";
+import { faultsRehearsal, nodeLossRehearsal, readRehearsals, recordRehearsal } from "../../cli/recovery-record";
 import { duration, renderRecovery } from "../../cli/render/recovery-status";
 import type { Environment } from "../../components/environment";
 import { recoveryStatus, type LevelStatus, type RecoveryFacts, type Rehearsal } from "../../components/recovery/status";
@@ -116,6 +116,10 @@ describe("the status of what is rehearsed", () => {
     const run = (scenario: string, outageSeconds: number): { scenario: string; clients: { outageSeconds: number } } => ({ scenario, clients: { outageSeconds } });
     expect(faultsRehearsal({ ok: true, runs: [run("node-crash", 3.2), run("node-crash", 7.4), run("engine-hangs", 5)] }, now + 0.7)).toEqual({ at: now, ok: true, seconds: 7.4, how: "3 runs of node-crash, engine-hangs on emulated servers" });
     expect(faultsRehearsal({ ok: false, runs: [run("node-crash", 31)] }, now)).toMatchObject({ ok: false, seconds: 31, how: "1 run of node-crash on emulated servers" });
+  });
+
+  it("of a standby that is Kubernetes' own, is the worst run and what the budget has for the parts that were not there", () => {
+    expect(nodeLossRehearsal({ ok: true, server: "gpu-01", notMeasuredSeconds: 3, runs: [{ endpointGoneSeconds: 20.5 }, { endpointGoneSeconds: 21.5 }] }, now + 0.7)).toEqual({ at: now, ok: true, seconds: 24.5, how: "2 runs of a silent node gpu-01 on a real control plane; 3 s of it are the budget's for kube-proxy and clients" });
   });
 
   it("is kept in the project's folder, one for each level, whole at any time", () => {
