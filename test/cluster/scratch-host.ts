@@ -18,7 +18,7 @@ for folder in /usr /bin /sbin /lib /lib64 /dev /proc /etc/alternatives; do
 done
 mount --bind "$root/local" "$root/usr/local"
 mount --bind "$scripts" "$root/scripts"
-exec chroot "$root" /usr/bin/env -i PATH=/stubs:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root bash "$@"
+exec chroot "$root" /usr/bin/env -i PATH=/stubs:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root $SCRATCH_ENVIRONMENT bash "$@"
 `;
 
 /** A machine of which all but the programs is a folder: scripts run in it as root, with stand-ins for what needs hardware or systemd. */
@@ -36,9 +36,12 @@ export class ScratchHost {
     for (const [name, body] of Object.entries(stubs)) this.write(`/stubs/${name}`, `#!/bin/bash\n${body}\n`, 0o755);
   }
 
-  run(script: string, args: readonly string[], input = ""): Promise<Finished> {
+  /** @param environment more of it: names and values without blanks. */
+  run(script: string, args: readonly string[], input = "", environment: Readonly<Record<string, string>> = {}): Promise<Finished> {
     return new Promise((resolve, reject) => {
-      const child = spawn("unshare", ["--map-root-user", "--mount", "bash", "-c", enter, "enter", this.root, scriptsFolder, `/scripts/${script}`, ...args]);
+      // A process group of its own: a script may end all of it.
+      const options = { detached: true, env: { ...process.env, SCRATCH_ENVIRONMENT: Object.entries(environment).map((pair) => pair.join("=")).join(" ") } };
+      const child = spawn("unshare", ["--map-root-user", "--mount", "bash", "-c", enter, "enter", this.root, scriptsFolder, `/scripts/${script}`, ...args], options);
       let [stdout, stderr] = ["", ""];
       child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
       child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
@@ -77,7 +80,8 @@ export class ScratchHost {
     rmSync(path === "/" ? this.root : this.path(path), { recursive: true, force: true });
   }
 
-  private path(path: string): string {
+  /** Where a path of the machine is on this one. */
+  path(path: string): string {
     return join(this.root, path.startsWith("/usr/local/") ? path.replace("/usr/local", "/local") : path);
   }
 }

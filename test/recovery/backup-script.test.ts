@@ -1,46 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { hasNamespaces, ScratchHost } from "../cluster/scratch-host";
 import { documentOf, findingsOf, type Finished } from "../servers/host-script";
-import { packages, systemctl } from "../servers/scratch-stubs";
-
-const library = "/usr/local/lib/rackwright";
-const units = "/etc/systemd/system";
-const hostKey = "ssh-ed25519=AAAAC3NzaC1lZDI1NTE5AAAAIIkzRIZLK6CHZpHv6R778lKRtfnFPfEeF1bY9YVCxP16";
-const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPW9/wLJkocHqk41ZJdP8+0cp3yHW48uk7R7mn2iEVmq";
-const source = ["--server", "gpu-01", "--every-hours", "24", "--checkpoints", "tune:4:yes=/srv/warm/checkpoints/tune", "--cluster", "sqlite", "--store", "10.0.0.9:2222", "--store-key", hostKey, "--metrics-folder", "/var/lib/rackwright/metrics", "--package", "restic", "--step", "gpu-01-backup"];
-const store = ["--repository", "gpu-01=checkpoints,cluster", "--repository", "store-01=cluster", "--remote", "gpu-01", "--folder", "/srv/cold/backup", "--keep-daily", "7", "--keep-weekly", "4", "--package", "restic", "--package", "rclone", "--step", "store-01-backup-store"];
-
-/** Users, owners and the tier are the machine's: here they are files, and restic opens a repository with the password that made it. */
-const stubs = {
-  systemctl,
-  ...packages,
-  "apt-get": 'mkdir -p /run/packages; for word in "$@"; do case $word in *=1.0) touch /run/packages/${word%=1.0} ;; esac; done',
-  chown: "exit 0",
-  getent: '[[ -e /run/login ]] && cat /run/login',
-  useradd: 'echo "rackwright-backup:x:999:999::/var/lib/rackwright-backup:/bin/sh" >/run/login; echo "$*" >>/run/useradd',
-  install: `
-owner=root; words=(); for word in "$@"; do case $word in --owner=*) owner=\${word#*=} ;; --*) ;; *) words+=("$word") ;; esac; done
-path=\${words[-1]}; case "$*" in *--directory*) mkdir -p "$path" ;; *) : >"$path" ;; esac
-mkdir -p /run/owners; echo "$owner" >"/run/owners/\${path//\\//_}"`,
-  setpriv: 'while [[ $1 == --* ]]; do shift; done; exec "$@"',
-  stat: `
-path=\${!#}; owner=$(cat "/run/owners/\${path//\\//_}" 2>/dev/null || echo root)
-case "$*" in
-  *'%U %a'*) echo "$owner 700" ;;
-  *'%a %U'*) echo "$([[ $path == */key ]] && echo 600 || echo 400) root" ;;
-  *%U*) [[ -e $path ]] && echo "$owner" ;;
-  *%d*) case $path in /srv/*) [[ -e /run/mounted ]] && echo 9 || echo 1 ;; *) echo 1 ;; esac ;;
-  *) exec /usr/bin/stat "$@" ;;
-esac`,
-  restic: `
-while [[ $1 == --* ]]; do case $1 in --repo) repository=$2; shift 2 ;; --option) shift 2 ;; *) shift ;; esac; done
-read -r password; echo "$*" >>/run/restic
-case $* in
-  *init*) mkdir -p "$repository/data"; echo "$password" >"$repository/config" ;;
-  *'cat config'*) [[ -f $repository/config ]] || { echo 'Fatal: unable to open config file: Is there a repository at the following location?' >&2; exit 1; }
-    [[ $(<"$repository/config") == "$password" ]] || { echo 'Fatal: wrong password or no key found' >&2; exit 1; } ;;
-esac`,
-};
+import { hostKey, library, publicKey, source, store, stubs, units } from "./backup-steps";
 
 if (!hasNamespaces()) process.stderr.write("unshare gives no mounts here (a kernel without user namespaces): backup.sh and backup-store.sh were not run\n");
 
@@ -98,8 +59,8 @@ describe.skipIf(!hasNamespaces())("the steps that set up backups", () => {
       const made = await run("backup-store.sh", "apply", store, input());
       expect([made.code, made.stderr]).toEqual([0, expect.stringContaining("started rackwright-backup-keep.timer")]);
       expect(host.read("/var/lib/rackwright-backup/.ssh/authorized_keys")).toBe(`# Written by rackwright.\nrestrict,command="/bin/bash ${library}/backup-door.sh gpu-01 /srv/cold/backup" ${publicKey}\n`);
-      expect(host.read("/run/owners/_srv_cold_backup_gpu-01")).toBe("rackwright-backup\n");
-      expect(host.read("/run/owners/_srv_cold_backup_store-01")).toBe("root\n");
+      expect(host.read("/run/owners/_srv_cold_backup_gpu-01")).toBe("rackwright-backup 700\n");
+      expect(host.read("/run/owners/_srv_cold_backup_store-01")).toBe("root 700\n");
       expect(host.read("/run/useradd")).toContain("--shell /bin/sh --password * rackwright-backup");
       expect(documentOf(await run("backup-store.sh", "check", store))).toEqual({ step: "store-01-backup-store", ok: true, findings: [] });
       const inits = (): number => host.read("/run/restic").split("\n").filter((line) => line.includes("init")).length;

@@ -15,15 +15,16 @@ export function programsMissing(): string | undefined {
 export class BackupSite {
   private constructor(readonly root: string, private readonly sshd: Sshd) {}
 
-  /** @param store where repositories lie; absent: a folder of the site's own. */
-  static async make(store?: string): Promise<BackupSite> {
+  /** @param store where repositories lie; absent: a folder of the site's own. @param door what the environment of the store's door has besides. */
+  static async make(store?: string, door: Readonly<Record<string, string>> = {}): Promise<BackupSite> {
     const root = mkdtempSync(join(tmpdir(), "rackwright-backup-"));
     const repositories = store ?? join(root, "cold");
     for (const folder of ["source", "store", "metrics", "warm", "etc-source", "etc-store"]) mkdirSync(join(root, folder));
     for (const folder of [".locks", ".sessions/gpu-01", ".interrupted/gpu-01"]) mkdirSync(join(repositories, folder), { recursive: true });
     const key = makeKey(join(root, "etc-source"), "key");
-    const door = `bash ${join(scriptsFolder, "backup-door.sh")} gpu-01 ${repositories}`;
-    const sshd = await startSshd([`restrict,command="${door}" ${key.publicKey}`]);
+    // The programs of whoever runs the tests, on both sides.
+    const environment = Object.entries({ PATH: process.env["PATH"] ?? "", ...door }).map(([name, value]) => `${name}='${value}'`);
+    const sshd = await startSshd([`restrict,command="${environment.join(" ")} bash ${join(scriptsFolder, "backup-door.sh")} gpu-01 ${repositories}" ${key.publicKey}`]);
     writeFileSync(join(root, "etc-source/known_hosts"), `[127.0.0.1]:${sshd.port} ${sshd.hostKey}\n`);
     for (const side of ["etc-source", "etc-store"]) writeFileSync(join(root, side, "password"), "first-secret\n");
     const site = new BackupSite(root, sshd);
@@ -68,9 +69,13 @@ export class BackupSite {
     return this.script("backup-run.sh", [...this.sourceArguments(["--cluster", datastore]), "--now"], environment);
   }
 
+  keepArguments(contents = "checkpoints"): string[] {
+    return ["--repository", `gpu-01=${contents}`, "--folder", this.repositories, "--keep-daily", "7", "--keep-weekly", "4", "--metrics-folder", this.path("metrics"), "--settings", this.path("etc-store"), "--state", this.path("store")];
+  }
+
   /** One run on the server that keeps backups. */
-  keep(environment: Readonly<Record<string, string>> = {}, contents = "checkpoints"): Promise<Finished> {
-    return this.script("backup-keep.sh", ["--repository", `gpu-01=${contents}`, "--folder", this.repositories, "--keep-daily", "7", "--keep-weekly", "4", "--metrics-folder", this.path("metrics"), "--settings", this.path("etc-store"), "--state", this.path("store")], environment);
+  keep(environment: Readonly<Record<string, string>> = {}, contents?: string): Promise<Finished> {
+    return this.script("backup-keep.sh", this.keepArguments(contents), environment);
   }
 
   script(name: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Finished> {

@@ -42,7 +42,7 @@ restic_in() {
   shift 2
   local become=()
   [[ $owner == "$(id -un)" ]] || become=(setpriv --reuid="$owner" --regid="$owner" --clear-groups)
-  "${become[@]}" env --ignore-environment PATH="$PATH" HOME=/nonexistent TMPDIR="${TMPDIR:-/tmp}" RCLONE_CONFIG=/etc/rackwright/rclone.conf \
+  "${become[@]}" env --ignore-environment PATH="$PATH" HOME=/nonexistent TMPDIR="${TMPDIR:-/tmp}" RCLONE_CONFIG="$STORE_CONFIG" \
     restic --quiet --repo "$repository" "${RESTIC_OPTIONS[@]}" "$@" <"${PASSWORD_FILE:-$SETTINGS/password}"
 }
 RESTIC_OPTIONS=()
@@ -56,6 +56,26 @@ reason_of() {
     *'Is there a repository at'*) printf 'there is no repository: %s' "${said:0:300}" ;;
     *) printf '%s' "${said:0:400}" ;;
   esac
+}
+
+# ---------------------------------------------------------------- repositories in the object store
+
+readonly STORE_CONFIG=/etc/rackwright/rclone.conf
+
+# bucket_fault BUCKET/PATH NAME: why NAME's repository cannot be used now; nothing where it can. Asked before restic is, which
+# tries for a quarter of an hour and then says little.
+bucket_fault() {
+  local said status=0
+  said=$(timeout 120 env --ignore-environment PATH="$PATH" HOME=/nonexistent rclone --config "$STORE_CONFIG" --contimeout 15s --timeout 30s --retries 2 --low-level-retries 2 \
+    lsf --max-depth 1 --files-only "cold:$1/$2" 2>&1 </dev/null) || status=$?
+  # rclone ends with 3 where there is no such folder.
+  if ((status != 0 && status != 3)); then
+    said=${said:-rclone gave no reason}
+    said=$(printable "${said//$'\n'/; }")
+    printf 'the object store does not answer as it should: %s' "${said:0:400}"
+  elif ! grep --quiet --line-regexp config <<<"$said"; then
+    printf 'there is no repository of %s in %s of the object store' "$2" "$1"
+  fi
 }
 
 # ---------------------------------------------------------------- repositories in a folder

@@ -106,6 +106,11 @@ describe_newest() {
 keep_under_lock() {
   local name=$1 status=0
   if [[ -n $BUCKET ]]; then
+    PROBLEM=$(bucket_fault "$BUCKET" "$name")
+    if [[ -n $PROBLEM ]]; then
+      mark_all "$@"
+      return 1
+    fi
     keep "$@"
     return
   fi

@@ -98,7 +98,11 @@ place_is_ready() {
         return 1
       fi
       ;;
-    bucket) REPOSITORY=rclone:cold:$PLACE/$SERVER ;;
+    bucket)
+      REPOSITORY=rclone:cold:$PLACE/$SERVER
+      REASON=$(bucket_fault "$PLACE" "$SERVER")
+      [[ -z $REASON ]] || return 1
+      ;;
   esac
 }
 

@@ -162,22 +162,23 @@ diagnose_repositories() {
   done
 }
 
+# own_folder PATH OWNER MODE: a run that was killed may have left it to somebody else.
+own_folder() {
+  [[ -d $1 && $(stat --format='%U %a' -- "$1") == "$2 $3" ]] || run install --directory --owner="$2" --group="$2" --mode="$3" "$1"
+}
+
 make_folders() {
-  local name=$1 owner=$2
-  for folder in .locks .sessions .interrupted; do
-    [[ -d $PLACE/$folder ]] || run install --directory --mode=711 "$PLACE/$folder"
-  done
-  [[ -d $PLACE/$name ]] || run install --directory --owner="$owner" --group="$owner" --mode=700 "$PLACE/$name"
-  [[ -d $PLACE/.interrupted/$name ]] || run install --directory --owner="$owner" --group="$owner" --mode=700 "$PLACE/.interrupted/$name"
-  [[ -d $PLACE/.sessions/$name ]] || run install --directory --owner="$owner" --group="$owner" --mode=700 "$PLACE/.sessions/$name"
-  [[ -e $PLACE/.locks/$name ]] || run install --owner="$owner" --group="$owner" --mode=600 /dev/null "$PLACE/.locks/$name"
+  local name=$1 owner=$2 folder
+  for folder in .locks .sessions .interrupted; do own_folder "$PLACE/$folder" root 711; done
+  for folder in "$name" ".interrupted/$name" ".sessions/$name"; do own_folder "$PLACE/$folder" "$owner" 700; done
+  [[ $(stat --format=%U -- "$PLACE/.locks/$name" 2>/dev/null) == "$owner" ]] || run install --owner="$owner" --group="$owner" --mode=600 /dev/null "$PLACE/.locks/$name"
 }
 
 apply_repositories() {
-  local name owner said folder
+  local name owner said
   if [[ $PLACE_KIND == folder ]]; then
     on_own_filesystem "${PLACE%/*}" || fail "${PLACE%/*} is not mounted, and backups would be on the system's drive: apply the tier first"
-    [[ -d $PLACE ]] || run install --directory --mode=755 "$PLACE"
+    own_folder "$PLACE" root 755
   fi
   for name in "${REPOSITORIES[@]}"; do
     owner=$(owner_of "$name")

@@ -198,11 +198,13 @@ file_is() {
   [[ -f $1 ]] && [[ $(cat -- "$1" && printf .) == "$2"$'\n.' ]]
 }
 
-# write_file FILE MODE CONTENT: replaces FILE at once, so that a power cut leaves the old or the new one.
+# write_file FILE MODE CONTENT: replaces FILE at once, so that a power cut leaves the old or the new one. What a run that was
+# killed had begun goes.
 write_file() {
   local file=$1 mode=$2 content=$3 fresh
   mkdir -p -- "$(dirname -- "$file")"
-  fresh=$(mktemp -- "$file.XXXXXX")
+  rm -f -- "$file".unfinished-??????
+  fresh=$(mktemp -- "$file.unfinished-XXXXXX")
   printf '%s\n' "$content" >"$fresh"
   chmod "$mode" "$fresh"
   sync "$fresh"
