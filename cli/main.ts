@@ -120,13 +120,14 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .option("--cluster", "only the cluster side: objects, admission, placement. Under a minute")
     .option("--alerts", "only the monitoring: break things, and see whether the alerts arrive. Three to four minutes; as root")
     .option("--cold-start", "only the cold start: save a set, destroy a server, make a blank one into it by the set alone. About twenty minutes")
+    .option("--hot-tier-lost", "only a lost hot tier: pull a drive of its RAID 0 while a client sends requests, let the standby answer, make the tier again. About ten minutes; as root")
     .option("--pace <n>", "with --alerts: divide every duration of the rules by it; 1 is real time (default: 60)")
     .option("--fault <name>", "only one fault of what stands by: break it while a client sends requests, and measure what the client sees. As root")
     .option("--faults <names>", "the same: --faults all breaks everything, one after the other")
     .option("--runs <n>", "with --fault: repeat each so often; every run counts (default: 1)")
     .option("--kubeconfig <file>", "let this cluster judge the objects, by dry runs: nothing is created there")
     .option("--json", "one JSON document on stdout")
-    .addHelpText("after", "\nExamples:\n  rackwright rehearse dev-test\n  rackwright rehearse dev-test --cluster\n  sudo rackwright rehearse sme-production --alerts\n  sudo rackwright rehearse sme-production --fault node-crash\n  sudo rackwright rehearse sme-production --faults all --runs 20 --json\n")
+    .addHelpText("after", "\nExamples:\n  rackwright rehearse dev-test\n  rackwright rehearse dev-test --cluster\n  sudo rackwright rehearse sme-production --alerts\n  sudo rackwright rehearse sme-production --fault node-crash\n  sudo rackwright rehearse sme-production --hot-tier-lost\n  sudo rackwright rehearse sme-production --faults all --runs 20 --json\n")
     .action(run(() => (load("./commands/rehearse") as typeof import("./commands/rehearse")).rehearse));
 
   main

@@ -34,6 +34,13 @@ export async function putDriveBack(server: EmulatedServer | undefined, fault: Dr
   await until(server, fault.id, true);
 }
 
+/** Puts a blank drive into the slot of an NVMe drive that was pulled. Returns its name under /dev/disk/by-id. */
+export async function putNewDrive(server: EmulatedServer, id: string): Promise<string> {
+  const blank = await server.replaceDrive(id);
+  await until(server, blank, true);
+  return blank;
+}
+
 async function until(server: EmulatedServer, id: string, there: boolean): Promise<void> {
   for (let second = 0; second < waitSeconds; second++) {
     const { code } = await server.ssh.try(`udevadm settle; test -b /dev/disk/by-id/${id}`);

@@ -90,6 +90,12 @@ function identify(id: string, kind: Drive["kind"], taken: ReadonlySet<string>): 
   return { serial: usable ? serial : createHash("sha256").update(id).digest("hex").slice(0, serialCharacters).toUpperCase(), idFrom: "rule" };
 }
 
+/** A drive of the same kind and size for the same slot, under a serial number of its own. The server's own udev names it. */
+export function successorOf(drive: EmulatedDrive): EmulatedDrive {
+  const serial = createHash("sha256").update(`${drive.serial} replaced`).digest("hex").slice(0, serialCharacters).toUpperCase();
+  return { ...drive, serial, id: `nvme-QEMU_NVMe_Ctrl_${serial}`, idFrom: "device", device: `${drive.device}-again`, node: `${drive.node}-again`, file: `again-${drive.file}` };
+}
+
 /** Udev rules that give each drive the environment's id where the emulated device cannot carry it. */
 export function udevRules(drives: readonly EmulatedDrive[]): string {
   const lines = drives

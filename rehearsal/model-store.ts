@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnvironment } from "../components/environment";
 import type { Environment } from "../components/environment/schema";
-import { commandLine, planServer } from "../components/servers";
-import { REMOTE_FOLDER, SCRIPTS_FOLDER } from "../components/servers/scripts";
 import { programs } from "./control-plane/programs";
 import type { EmulatedDrive } from "./hardware";
+import { copyScripts, runStep, tierSteps } from "./host-steps";
+import { layOut, layoutFiles, mustSucceed, putModel, summaryOf } from "./layout";
 import { ensurePackages } from "./packages";
-import { RehearsalError, run, type Finished } from "./process";
+import { RehearsalError } from "./process";
 import { ensureSystemImage } from "./rootfs";
 import { EmulatedServer } from "./server";
 import { slowDrive, slowDrivePrograms, type SlowDrive } from "./slow-drive";
@@ -50,8 +50,6 @@ const wantedShare = 0.9;
 const serverName = "gpu-01";
 const store = "/srv/cold/models";
 const baseline = "/srv/warm/models";
-const layoutScript = join(__dirname, "../components/inference/model-store/layout.sh");
-const user = "setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs";
 
 const driveId = (tier: string, index: number): string => `nvme-EMULATED_${tier.toUpperCase()}${String(index).padStart(4, "0")}`;
 
@@ -89,16 +87,12 @@ class Machine {
 
   /** Runs the tier's step as `up` does: the copied script, with the plan's own flags. */
   async makeTiers(environment: Environment): Promise<string> {
-    const archive = await run("sh", ["-c", `tar -C '${join(SCRIPTS_FOLDER, "..")}' -czf - scripts | base64`]);
-    await this.emulated.ssh.run(`mkdir -p ${REMOTE_FOLDER} && base64 -d | tar -xz -C ${REMOTE_FOLDER}`, { input: archive });
-    const steps = planServer(environment, serverName).steps.filter(({ kind }) => kind === "storage-tier");
-    for (const step of steps) await this.emulated.ssh.run(commandLine(step, "apply", "root"));
+    await copyScripts(this.emulated.ssh);
+    for (const step of tierSteps(environment, serverName)) {
+      const { code, stderr } = await runStep(this.emulated.ssh, step, "apply");
+      must(code === 0, `${step.name} ended with exit code ${code}: ${stderr.trim()}`);
+    }
     return this.emulated.ssh.run("lsblk --noheadings --raw --output NAME,TYPE,MOUNTPOINT | awk '$3 ~ /^.srv/ { printf \"%s %s %s; \", $1, $2, $3 }'");
-  }
-
-  /** The layout as a pod runs it: by the workloads' user. */
-  layOut(flags: string): Promise<Finished> {
-    return this.emulated.ssh.try(`HOME=/tmp ${user} sh /usr/local/lib/layout.sh --source ${store} ${flags}`);
   }
 
   /** Reads all shards with empty caches and past them. Returns what was read in a second. */
@@ -110,28 +104,9 @@ class Machine {
   }
 }
 
-/** The last line: the layout's own summary. */
-function summaryOf({ stdout }: Finished): { ok: boolean; message?: string; bytesCopied?: number; filesKept?: number; seconds?: number } {
-  return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "{}") as ReturnType<typeof summaryOf>;
-}
-
-function mustSucceed(finished: Finished): ReturnType<typeof summaryOf> {
-  must(finished.code === 0, `the layout ended with exit code ${finished.code}: ${finished.stderr.trim()}`);
-  return summaryOf(finished);
-}
-
 const speed = ({ mebibytesPerSecond }: LoadMeasurement): string => `${mebibytesPerSecond.toFixed(1)} MiB/s`;
 
 const shardName = (index: number): string => `model-${String(index + 1).padStart(5, "0")}-of-${String(shards).padStart(5, "0")}.safetensors`;
-
-async function putModel({ emulated }: Machine): Promise<string> {
-  const folder = `${store}/synthetic`;
-  await emulated.ssh.run(
-    `mkdir ${folder} && cd ${folder} && for i in $(seq ${shards}); do head -c ${shardMiB}M /dev/urandom >"$(printf 'model-%05d-of-%05d.safetensors' "$i" ${shards})"; done && ` +
-      "printf '{}' >config.json && find . -type f ! -name manifest.sha256 -printf '%P\\0' | sort -z | xargs -0 sha256sum >manifest.sha256 && chmod -R a+rX . && sync",
-  );
-  return (await emulated.ssh.run(`sha256sum <${folder}/manifest.sha256`)).slice(0, 64);
-}
 
 async function measures(checks: Checks, machine: Machine): Promise<LoadMeasurement[]> {
   const { drives } = machine;
@@ -162,10 +137,10 @@ async function rehearseServer(checks: Checks, machine: Machine, environment: Env
   let pin = "";
   const ready = await checks.make(named("storage-tier.sh makes the tiers and the folders of the models"), () => machine.makeTiers(environment));
   const laidOut = ready && (await checks.make(named("the layout copies and verifies a model"), async () => {
-    pin = await putModel(machine);
+    pin = await putModel(emulated.ssh, `${store}/synthetic`, shards, shardMiB);
     await emulated.ssh.run(`install -d -o 10001 -g 10001 ${baseline}`);
-    mustSucceed(await machine.layOut(`--target ${baseline} --model synthetic`));
-    const { bytesCopied = 0, seconds = 0 } = mustSucceed(await machine.layOut(`--target ${hot} --model synthetic`));
+    mustSucceed(await layOut(emulated.ssh, store, `--target ${baseline} --model synthetic`));
+    const { bytesCopied = 0, seconds = 0 } = mustSucceed(await layOut(emulated.ssh, store, `--target ${hot} --model synthetic`));
     return `${(bytesCopied / 2 ** 20).toFixed(0)} MiB in ${seconds} s onto ${hot}, checksums computed in software emulation`;
   }));
   if (!laidOut) return [];
@@ -176,7 +151,7 @@ async function rehearseServer(checks: Checks, machine: Machine, environment: Env
     const file = `${hot}/synthetic/${shard}`;
     // As a drive does it: other bytes under the same size and time.
     await emulated.ssh.run(`touch -r ${file} /tmp/times && printf rotten | dd of=${file} bs=1 seek=1000000 conv=notrunc status=none && touch -r /tmp/times ${file} && sync && echo 3 >/proc/sys/vm/drop_caches`);
-    const finished = await machine.layOut(`--target ${hot} --model synthetic --verify full`);
+    const finished = await layOut(emulated.ssh, store, `--target ${hot} --model synthetic --verify full`);
     const { bytesCopied } = mustSucceed(finished);
     const event = finished.stdout.split("\n").find((line) => line.includes('"bad-file"')) ?? "";
     must(event.includes(shard) && /"expected":"[0-9a-f]{64}","actual":"[0-9a-f]{64}"/.test(event), `no event names ${shard} and both sums: ${finished.stdout}`);
@@ -189,7 +164,7 @@ async function rehearseServer(checks: Checks, machine: Machine, environment: Env
     // Sparse, and its checksum is never looked at: nothing of it may be copied.
     await emulated.ssh.run(`mkdir ${store}/large && truncate -s ${tierMiB}M ${store}/large/model.safetensors && printf '%064d  model.safetensors\\n' 0 >${store}/large/manifest.sha256`);
     const before = await emulated.ssh.run(`df --output=avail -k ${hot} | tail -n 1`);
-    const finished = await machine.layOut(`--target ${hot} --model synthetic --model large`);
+    const finished = await layOut(emulated.ssh, store, `--target ${hot} --model synthetic --model large`);
     must(finished.code === 3, `the layout ended with exit code ${finished.code} instead of 3: ${finished.stderr}`);
     const after = await emulated.ssh.run(`df --output=avail -k ${hot} | tail -n 1; find ${hot} -name .partial`);
     must(after.trim() === before.trim(), "something was copied");
@@ -198,7 +173,7 @@ async function rehearseServer(checks: Checks, machine: Machine, environment: Env
 
   await checks.make(named("with the store gone, a complete folder is verified and served on"), async () => {
     await emulated.ssh.run("umount /srv/cold");
-    const { filesKept = 0, bytesCopied, seconds = 0 } = mustSucceed(await machine.layOut(`--target ${hot} --model synthetic=${pin}`));
+    const { filesKept = 0, bytesCopied, seconds = 0 } = mustSucceed(await layOut(emulated.ssh, store, `--target ${hot} --model synthetic=${pin}`));
     must(bytesCopied === 0, "something was copied");
     return `${filesKept} files kept, ${seconds} s`;
   });
@@ -233,7 +208,7 @@ export async function rehearseModelStore(options: ModelStoreRehearsalOptions): P
       const slow: SlowDrive[] = [];
       const emulated = await EmulatedServer.create({
         name: serverName, server, user: "root", folder: join(folder, String(count)), image, key, signal, shapeDrive: shape(count, sockets),
-        files: [{ path: "/usr/local/bin/rclone", text: readFileSync(rclone), mode: 0o755 }, { path: "/usr/local/lib/layout.sh", text: readFileSync(layoutScript) }],
+        files: layoutFiles(rclone),
       });
       try {
         for (const { id, nbdSocket } of emulated.drives) if (nbdSocket !== undefined) slow.push(await slowDrive(emulated.backingFile(id), nbdSocket, driveMiBps));

@@ -22,6 +22,8 @@ export interface RackOptions {
   /** Most servers emulated at the same time. @default 2 */
   limit?: number;
   onProgress?: (line: string) => void;
+  /** What every server has besides: files on its system disk, a port that is reached from here, drives of other sizes. */
+  guest?: Pick<ServerOptions, "files" | "offers" | "shapeDrive">;
   /** Called before a server boots for the first time, for instance to put data on its drives. */
   beforeBoot?: (server: EmulatedServer) => Promise<void>;
   signal?: AbortSignal | undefined;
@@ -84,6 +86,7 @@ export async function startRack(environment: Environment, options: RackOptions):
     const key = await makeKeyPair(folder, "login_key", (file) => readFileSync(file, "utf8"));
     const make = (name: string, server: Server, more: Partial<ServerOptions> = {}): Promise<EmulatedServer> =>
       EmulatedServer.create({
+        ...options.guest,
         name,
         server,
         user: environment.ssh.user,
@@ -94,7 +97,9 @@ export async function startRack(environment: Environment, options: RackOptions):
         files: [
           { path: mirrorKeyFile, text: built.keyring },
           ...(server.gpus === undefined ? [] : [{ path: gpuFile, text: gpuFileText(server) }]),
+          ...(options.guest?.files ?? []),
         ],
+
         signal: options.signal,
         ...more,
       });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import type { Server } from "../components/environment/schema";
 import { copyDisk, takeBootFiles, writeIntoDisk, type GuestFile } from "./disk";
-import { blockNode, driveArguments, driveDevice, emulateDrives, udevRules, type EmulatedDrive } from "./hardware";
+import { blockNode, driveArguments, driveDevice, emulateDrives, successorOf, udevRules, type EmulatedDrive } from "./hardware";
 import { RehearsalError, lastLines } from "./process";
 import { Qmp } from "./qmp";
 import type { SystemImage } from "./rootfs";
@@ -29,6 +29,8 @@ export interface ServerOptions {
   port?: number;
   /** It reaches nothing: neither this machine nor anything behind it. @default false */
   isolated?: boolean;
+  /** A port of the server that is reached at {@link EmulatedServer.servicePort} of loopback, besides SSH's. @default none */
+  offers?: number;
   /** Gives a drive another size or another way to its backing file than the emulator's own. @default as it is */
   shapeDrive?: (drive: EmulatedDrive) => EmulatedDrive;
   signal?: AbortSignal | undefined;
@@ -41,8 +43,8 @@ const managementMac = "52:54:00:00:00:01";
 /** One emulated server: a QEMU process in software emulation with the environment's drives, reached by SSH on loopback. */
 export class EmulatedServer {
   readonly name: string;
-  readonly drives: readonly EmulatedDrive[];
   readonly ssh: Ssh;
+  private fitted: readonly EmulatedDrive[];
   private qemu: ChildProcessByStdio<Writable, Readable, Readable> | undefined;
   private exited: Promise<void> = Promise.resolve();
   private qmp: Qmp | undefined;
@@ -52,9 +54,11 @@ export class EmulatedServer {
     private readonly options: ServerOptions,
     readonly port: number,
     readonly hostKey: string,
+    /** Port of loopback at which {@link ServerOptions.offers} answers. */
+    readonly servicePort: number,
   ) {
     this.name = options.name;
-    this.drives = emulateDrives(options.server).map(options.shapeDrive ?? ((drive): EmulatedDrive => drive));
+    this.fitted = emulateDrives(options.server).map(options.shapeDrive ?? ((drive): EmulatedDrive => drive));
     this.ssh = new Ssh(options.folder, port, hostKey, options.key.privateKeyFile);
   }
 
@@ -62,7 +66,7 @@ export class EmulatedServer {
   static async create(options: ServerOptions): Promise<EmulatedServer> {
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
     const hostKey = await makeKeyPair(options.folder, "host_key", (file) => readFileSync(file, "utf8"));
-    const server = new EmulatedServer(options, options.port ?? (await freePort()), hostKey.publicKey);
+    const server = new EmulatedServer(options, options.port ?? (await freePort()), hostKey.publicKey, await freePort());
     await copyDisk(options.image.file, server.disk);
     for (const drive of server.drives) makeSparse(join(options.folder, drive.file), drive.sizeMiB);
     await writeIntoDisk(server.disk, [...guestFiles(options, hostKey, server.drives), ...(options.files ?? [])]);
@@ -73,6 +77,10 @@ export class EmulatedServer {
     return join(this.options.folder, "system.ext4");
   }
 
+  get drives(): readonly EmulatedDrive[] {
+    return this.fitted;
+  }
+
   get running(): boolean {
     return this.qemu !== undefined;
   }
@@ -81,7 +89,7 @@ export class EmulatedServer {
   async start(): Promise<number> {
     const started = Date.now();
     const { kernel, initrd } = await takeBootFiles(this.disk, this.options.image.kernelRelease, this.options.folder);
-    const args = machineArguments({ ...this.options, memoryMiB: this.options.memoryMiB ?? 1024, port: this.port, kernel, initrd, disk: this.disk, console: join(this.options.folder, "console.log"), drives: this.drives });
+    const args = machineArguments({ ...this.options, memoryMiB: this.options.memoryMiB ?? 1024, port: this.port, servicePort: this.servicePort, kernel, initrd, disk: this.disk, console: join(this.options.folder, "console.log"), drives: this.drives });
     this.complaints = "";
     // The emulator dies with this process, whatever ends it; Ctrl-C in the terminal is for this process to hear.
     const qemu = spawn("setpriv", ["--pdeathsig", "KILL", "qemu-system-x86_64", ...args], { stdio: ["pipe", "pipe", "pipe"], detached: true });
@@ -164,6 +172,15 @@ export class EmulatedServer {
     await qmp.execute("device_add", driveDevice(drive));
   }
 
+  /** Puts a blank drive with a serial number of its own into the slot of a pulled one. Returns its name under /dev/disk/by-id. */
+  async replaceDrive(id: string): Promise<string> {
+    const blank = successorOf(this.drive(id));
+    makeSparse(join(this.options.folder, blank.file), blank.sizeMiB);
+    this.fitted = this.fitted.map((drive) => (drive.id === id ? blank : drive));
+    await this.insertDrive(blank.id);
+    return blank.id;
+  }
+
   private connected(): Qmp {
     if (this.qmp === undefined || !this.running) throw new RehearsalError(`${this.name} is not running.`);
     return this.qmp;
@@ -181,6 +198,9 @@ export interface MachineSpec {
   server: Pick<Server, "nics">;
   memoryMiB: number;
   port: number;
+  /** Of loopback. */
+  servicePort?: number;
+  offers?: number;
   kernel: string;
   initrd: string;
   disk: string;
@@ -217,7 +237,7 @@ export function machineArguments(spec: MachineSpec): string[] {
     "-blockdev", JSON.stringify({ driver: "raw", "node-name": "system", discard: "unmap", cache: { direct: false, "no-flush": true }, file: { driver: "file", filename: spec.disk, cache: { direct: false, "no-flush": true } } }),
     "-device", "virtio-blk-pci,drive=system,serial=system",
     "-device", "virtio-rng-pci",
-    "-netdev", `user,id=management,${spec.isolated === true ? "restrict=on," : ""}hostfwd=tcp:127.0.0.1:${spec.port}-:22`,
+    "-netdev", `user,id=management,${spec.isolated === true ? "restrict=on," : ""}hostfwd=tcp:127.0.0.1:${spec.port}-:22${spec.offers === undefined ? "" : `,hostfwd=tcp:127.0.0.1:${spec.servicePort ?? spec.offers}-:${spec.offers}`}`,
     "-device", `virtio-net-pci,netdev=management,mac=${managementMac}`,
     ...nics,
     ...driveArguments(spec.drives, (file) => join(spec.folder, file)),

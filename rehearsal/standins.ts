@@ -123,14 +123,21 @@ export function gpuFileText(server: Pick<Server, "gpus">): string {
   return `${fact.name}\t${Math.round(fact.usableMemoryGiB * 1024)}\t${fact.computeCapability.major}.${fact.computeCapability.minor}\t${fact.powerWatts}\n`.repeat(server.gpus.count);
 }
 
-/** The stand-ins of every host rehearsal. */
-export function hostStandIns({ site, software, ssh, cluster, monitoring, recovery }: Environment): StandIn[] {
+/** What stands in wherever servers are emulated. */
+export function emulationStandIns({ software }: Pick<Environment, "software">): StandIn[] {
   return [
     { what: "QEMU in software emulation, 2 cores and 1 GiB each", standsInFor: "the servers; their CPUs, memory, PCIe lanes and speeds are not shown" },
     { what: "sparse files of 128 to 640 MiB behind emulated NVMe, AHCI and rotating drives", standsInFor: "the drives; ids, kinds and count are the environment's" },
     { what: "a udev rule that adds the environment's id to drives whose model name the emulator fixes", standsInFor: "the model names of NVMe drives" },
     { what: "Debian 12, its kernel and initrd loaded by the emulator from the server's own disk", standsInFor: software.os === "debian-12" ? "the boot loader" : "Ubuntu 22.04 and the boot loader" },
     { what: "the image's initramfs with the server's mdadm.conf, modprobe and udev settings laid over it", standsInFor: "a complete mkinitramfs, which takes minutes in software emulation" },
+  ];
+}
+
+/** The stand-ins of every host rehearsal. */
+export function hostStandIns({ site, software, ssh, cluster, monitoring, recovery }: Environment): StandIn[] {
+  return [
+    ...emulationStandIns({ software }),
     { what: "a signed apt mirror of empty packages with the real names and versions, given as site.mirror.apt", standsInFor: `NVIDIA's driver branch ${software.driver.branch}, fabric manager, container toolkit and CUDA toolkit, and the compilers and libraries of the base environment` },
     { what: "scripts", standsInFor: "nvidia-smi, nvidia-ctk, nvcc, the persistence daemon and the fabric manager: nvidia-smi answers with the environment's GPUs; no GPU and no kernel module of NVIDIA is there" },
     ...(monitoring.enabled ? monitoringStandIns(cluster.distribution !== "none") : []),

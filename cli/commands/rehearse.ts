@@ -5,6 +5,7 @@ import { rehearseCluster } from "../../rehearsal/cluster";
 import { rehearseOnExistingCluster } from "../../rehearsal/existing-cluster";
 import { rehearseAlerts } from "../../rehearsal/monitoring/alerts";
 import { rehearseHosts } from "../../rehearsal/hosts";
+import { rehearseHotTierLost } from "../../rehearsal/hot-tier";
 import { RehearsalError } from "../../rehearsal/process";
 import { joinVerdicts, type Verdict } from "../../rehearsal/verdict";
 import { CliError, exitCodes } from "../exit";
@@ -18,7 +19,7 @@ import { rehearseFault } from "./rehearse-faults";
 import type { Terminal } from "../terminal";
 
 /** `rackwright rehearse`: 0 the verdict is good, 1 it is not, 2 bad input, 3 what it needs could not be had. */
-export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; cluster?: boolean; alerts?: boolean; coldStart?: boolean; pace?: string; fault?: string; faults?: string; runs?: string; kubeconfig?: string; json?: boolean }): Promise<ExitCode> {
+export async function rehearse(terminal: Terminal, name: string, options: { hosts?: boolean; cluster?: boolean; alerts?: boolean; coldStart?: boolean; hotTierLost?: boolean; pace?: string; fault?: string; faults?: string; runs?: string; kubeconfig?: string; json?: boolean }): Promise<ExitCode> {
   const loaded = loadEnvironment(name);
   const { environment } = loaded;
   const hasCluster = environment.cluster.distribution !== "none";
@@ -31,7 +32,7 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
   const pace = paceOf(options.pace);
   const fault = options.fault ?? options.faults;
   if (options.runs !== undefined && fault === undefined) throw new CliError("--runs is for rehearsals of faults: leave it out, or say --fault.", exitCodes.badInput);
-  const chosen = options.hosts === true || options.cluster === true || options.alerts === true || options.coldStart === true;
+  const chosen = options.hosts === true || options.cluster === true || options.alerts === true || options.coldStart === true || options.hotTierLost === true;
   const hosts = options.hosts === true || !chosen;
   const cluster = options.cluster === true || (!chosen && hasCluster);
 
@@ -59,6 +60,7 @@ export async function rehearse(terminal: Terminal, name: string, options: { host
       if (options.alerts === true) verdicts.push(await rehearseAlerts(environment, { ...common, pace, engine: (plane, changed) => clusterEngine({ ...loaded, environment: changed }, plane, path.join(stateDir, "alerts.json"), { signal, cancelSignal }) }));
       if (hosts) verdicts.push(await rehearseHosts(environment, { ...common, engine: (rack) => Promise.resolve(hostEngine(loaded, rack, path.join(stateDir, "hosts.json"), terminal.progress)) }));
       if (options.coldStart === true) verdicts.push(await rehearseColdStart(environment, { ...common, root: projectRoot, onEnd: (verdict, { seconds }) => recordRehearsal(name, "coldStart", { at: Math.floor(Date.now() / 1000), ok: verdict.ok, seconds: verdict.ok ? seconds : verdict.seconds, how: "one emulated server, killed once on the way" }) }));
+      if (options.hotTierLost === true) verdicts.push(await rehearseHotTierLost(environment, common));
       return joinVerdicts(verdicts);
     });
     terminal.out(options.json === true ? `${JSON.stringify(verdict, null, 2)}\n` : renderVerdict(verdict, terminal.style));

@@ -88,7 +88,7 @@ export async function rehearseFaults(environment: Environment, options: FaultsOp
 }
 
 /** The first service that balancers could switch. @throws RehearsalError with the reason where there is none */
-function balancedBy(environment: Environment, name: string): { plan: BalancerPlan; service: BalancedService } {
+export function balancedBy(environment: Environment, name: string): { plan: BalancerPlan; service: BalancedService } {
   const { workloads, findings } = planSite(environment);
   if (findings.length > 0) throw new RehearsalError(`${name} cannot be planned; \`rackwright plan ${name}\` says why.`);
   const plan = planStandby(environment, workloads)?.balancer;

@@ -13,6 +13,7 @@ import type { ClientLine, ClientTask } from "./client";
 import type { EngineLine, EngineTask } from "./engine";
 import { Lines } from "./lines";
 import { clientHost, SiteNetwork } from "./network";
+import type { RelayTask } from "./relay";
 
 /** Programs of the distribution that a rehearsal of faults runs. */
 export const standPrograms: readonly NeededProgram[] = [
@@ -28,6 +29,13 @@ export const standPrograms: readonly NeededProgram[] = [
 const requestMilliseconds = 50;
 const folderPrefix = "rackwright-recovery-";
 const startWithinSeconds = 60;
+
+export interface StandOptions {
+  /** Sockets behind which engines answer that are somewhere else, by server. @default none */
+  engines?: ReadonlyMap<string, string>;
+  /** From one request of the client to the next. @default 50 */
+  everyMilliseconds?: number;
+}
 
 interface Engine {
   target: Target;
@@ -53,6 +61,8 @@ export class Stand {
     private readonly balancers: ReadonlyMap<string, BalancerHost>,
     private readonly client: Part,
     private readonly close: () => void,
+    private readonly elsewhere: ReadonlyMap<string, string>,
+    private readonly everyMilliseconds: number,
   ) {
     this.answers = new Lines(client.logFile);
     const pids = (): Map<string, number> => new Map([...balancers.keys()].filter((name) => !this.down.has(name)).map((name) => [name, anchors.get(name)?.pid ?? 0]));
@@ -63,7 +73,7 @@ export class Stand {
    * Starts the balancers of a plan and engines where its targets are, and a client that sends requests all the time.
    * @throws RehearsalError where it cannot run here, or the site does not answer.
    */
-  static async start(plan: BalancerPlan, service: BalancedService, signal?: AbortSignal): Promise<Stand> {
+  static async start(plan: BalancerPlan, service: BalancedService, signal?: AbortSignal, { engines = new Map(), everyMilliseconds = requestMilliseconds }: StandOptions = {}): Promise<Stand> {
     if (![plan.virtualAddress, ...plan.balancers.map(({ address }) => address), ...service.targets.map(({ address }) => address)].every((address) => isIPv4(address))) {
       throw new RehearsalError("A rehearsal of faults needs IPv4 addresses in the environment: of the balancers, of the replicas' servers and recovery.standby.virtualAddress.");
     }
@@ -106,10 +116,10 @@ export class Stand {
         await host.check();
         hosts.push(host);
       }
-      const task: ClientTask = { address: plan.virtualAddress, port: plan.port, host: service.hosts[0] ?? service.name, path: `${service.publicPaths[0] ?? ""}/completions`, everyMilliseconds: requestMilliseconds };
+      const task: ClientTask = { address: plan.virtualAddress, port: plan.port, host: service.hosts[0] ?? service.name, path: `${service.publicPaths[0] ?? ""}/completions`, everyMilliseconds };
       writeFileSync(join(folder, "client.json"), JSON.stringify(task));
       const client = start(clientHost.name, "client", program("client.ts", join(folder, "client.json")));
-      const stand = new Stand(service, plan, network, folder, anchors, new Map(hosts.map((host) => [host.name, host])), client, close);
+      const stand = new Stand(service, plan, network, folder, anchors, new Map(hosts.map((host) => [host.name, host])), client, close, engines, everyMilliseconds);
       try {
         for (const target of service.targets) stand.startEngine(target.server);
         for (const host of hosts) host.start();
@@ -154,10 +164,12 @@ export class Stand {
   startEngine(server: string): void {
     if (this.engines.has(server)) return;
     const target = this.targetOn(server);
-    const task: EngineTask = { name: target.name, address: target.address, port: target.port, healthPath: this.service.healthPath };
+    const socket = this.elsewhere.get(server);
+    const own: EngineTask = { name: target.name, address: target.address, port: target.port, healthPath: this.service.healthPath };
+    const relay = (path: string): RelayTask => ({ listen: { host: target.address, port: target.port }, connect: { path } });
     const name = `engine-${server}-${this.past.length}`;
-    writeFileSync(join(this.folder, `${name}.json`), JSON.stringify(task));
-    const part = new Part(name, "ip", ["netns", "exec", this.network.namespaceOf(server), ...program("engine.ts", join(this.folder, `${name}.json`))], this.folder);
+    writeFileSync(join(this.folder, `${name}.json`), JSON.stringify(socket === undefined ? own : relay(socket)));
+    const part = new Part(name, "ip", ["netns", "exec", this.network.namespaceOf(server), ...program(socket === undefined ? "engine.ts" : "relay.ts", join(this.folder, `${name}.json`))], this.folder);
     this.engines.set(server, { target, part, lines: new Lines(part.logFile) });
   }
 
@@ -212,7 +224,7 @@ export class Stand {
   quietFor(milliseconds: number): boolean {
     const since = Date.now() - milliseconds;
     const ended = this.answers.read().filter(({ ended: at }) => at >= since);
-    return ended.length > milliseconds / requestMilliseconds / 2 && ended.every(({ error }) => error === undefined);
+    return ended.length > milliseconds / this.everyMilliseconds / 2 && ended.every(({ error }) => error === undefined);
   }
 
   /** Whether every request that began before has ended, in whatever way. The client counts them. */
@@ -246,7 +258,8 @@ export class Stand {
   }
 }
 
-function program(file: string, task: string): string[] {
+/** Command line of a program of this folder that is told what to do by a file. */
+export function program(file: string, task: string): string[] {
   return [process.execPath, "--require", require.resolve("tsx/cjs"), join(__dirname, file), task];
 }
 
