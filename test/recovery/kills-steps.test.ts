@@ -34,7 +34,7 @@ describe.skipIf(!hasNamespaces()).each(steps)("%s, killed before any of its comm
     const [wanted, points] = [state(first), recorder.points()];
     first.remove();
     expect(points.length).toBeGreaterThan(20);
-    for (const point of spread(points, full ? 30 : 3)) {
+    for (const point of spread(points, full ? 12 : 3)) {
       const host = made();
       try {
         const kill = new KillPoints(host.path("/tmp/kill"), "/tmp/kill");

@@ -62,7 +62,7 @@ describe.skipIf(missing !== undefined)("killed before any of its commands, and s
     await storeIsFree();
     const wanted = places();
     let content = another();
-    await everyPoint(run, full ? 24 : 3, async (point) => {
+    await everyPoint(run, full ? 12 : 3, async (point) => {
       const before = site.snapshots();
       const next = await site.backUp("--now");
       expect([point, next.code, next.stderr]).toEqual([point, 0, "backup-run: checkpoints of gpu-01 is backed up\n"]);
@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)("killed before any of its commands, and s
   it("the look at backups ends as if nothing had been, with the newest backup whole", async () => {
     const wanted = places();
     await site.backUp("--now");
-    await everyPoint(() => kill.run([...keep, ...site.keepArguments()]), full ? 24 : 3, async (point) => {
+    await everyPoint(() => kill.run([...keep, ...site.keepArguments()]), full ? 12 : 3, async (point) => {
       const last = await site.keep();
       expect([point, last.code, last.stderr]).toEqual([point, 0, ""]);
       expect([point, places()]).toEqual([point, wanted]);
@@ -106,7 +106,7 @@ describe.skipIf(missing !== undefined)("killed before any of its commands, and s
       const wanted = [[".complete", "state.pt"], `weights of ${step}`];
       const found = (): unknown[] => [tree(join(job, `step-${step}`)), readFileSync(join(job, `step-${step}/state.pt`), "utf8")];
       rmSync(job, { recursive: true });
-      await everyPoint(() => kill.run(commands), full ? 24 : 3, async (point) => {
+      await everyPoint(() => kill.run(commands), full ? 12 : 3, async (point) => {
         for (const name of tree(site.path("warm/checkpoints"))) expect([point, tree(join(site.path("warm/checkpoints"), name, ".."))]).toEqual([point, wanted[0]]);
         const again = await finished("bash", commands);
         expect([point, again.code, found(), readdirSync(site.path("warm"))]).toEqual([point, 0, wanted, ["checkpoints"]]);
@@ -134,7 +134,7 @@ describe.skipIf(missing !== undefined)("killed before any of its commands, and s
         writeFileSync(site.path("k3s-is"), "enabled");
       };
       fresh();
-      await everyPoint(async () => { fresh(); return kill.run(commands, environment); }, full ? 24 : 6, async (point) => {
+      await everyPoint(async () => { fresh(); return kill.run(commands, environment); }, full ? 12 : 6, async (point) => {
         const state = readFileSync(site.path("k3s-is"), "utf8").trim();
         const folders = readdirSync(site.path("k3s/server")).filter((name) => name.startsWith("db"));
         // Never a database with the log of another one, nor half of one, where k3s would begin with it.
