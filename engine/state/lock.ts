@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 
 interface Holder {
   pid: number;
@@ -54,6 +55,7 @@ export function acquireLock(path: string): { release: () => void; note?: string 
   const release = (): void => {
     rmSync(path, { force: true });
   };
+  removeAbandoned(path);
   try {
     if (link(own, path)) return { release };
     const other = readHolder(path);
@@ -74,6 +76,17 @@ export function acquireLock(path: string): { release: () => void; note?: string 
   } finally {
     rmSync(own, { force: true });
     rmSync(aside, { force: true });
+  }
+}
+
+/** Removes what processes that were killed while they asked for the lock have left beside it. */
+function removeAbandoned(path: string): void {
+  const leftover = /^\.[0-9a-f-]{36}(\.stale)?$/;
+  for (const name of readdirSync(dirname(path))) {
+    if (!name.startsWith(basename(path)) || !leftover.test(name.slice(basename(path).length))) continue;
+    const file = join(dirname(path), name);
+    const holder = readHolder(file);
+    if (holder === undefined || startTime(holder.pid) !== holder.started) rmSync(file, { force: true });
   }
 }
 

@@ -175,4 +175,17 @@ describe("the lock", () => {
       expect(existsSync(path)).toBe(false);
     }
   });
+
+  it("leaves nothing of processes that were killed while they asked for it, and all of those that ask now", () => {
+    const path = join(temporaryFolder(), "test.json.lock");
+    const own = readFileSync("/proc/self/stat", "utf8").split(" ")[21] ?? "";
+    const left = ["dead", "half", "live"].map((_, index) => `${path}.0000000${String(index)}-0000-4000-8000-000000000000`);
+    const [dead = "", half = "", live = ""] = left;
+    writeFileSync(dead, JSON.stringify({ pid: 2 ** 22 + 1, started: "1", since: "then" }));
+    writeFileSync(half, '{"pid":');
+    writeFileSync(live, JSON.stringify({ pid: process.pid, started: own, since: "now" }));
+    writeFileSync(`${path}.of-a-user`, "");
+    acquireLock(path).release();
+    expect([dead, half, live, `${path}.of-a-user`].map((file) => existsSync(file))).toEqual([false, false, true, true]);
+  });
 });
