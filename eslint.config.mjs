@@ -1,7 +1,7 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["node_modules/", ".rackwright/", "*.config.mts", "*.config.mjs", "policies/start.js"] },
+  { ignores: ["node_modules/", ".rackwright/", "*.config.mts", "*.config.mjs", "policies/start.js", "test/recovery/kill-at.cjs"] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },

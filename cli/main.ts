@@ -157,15 +157,15 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .command("cold-start")
     .description("save what blank servers are made into the environment from, without a network; verify such a set; rebuild from it")
     .argument("<environment>")
-    .option("--save <folder>", "save a set into this folder of the cold tier, which must exist")
-    .option("--verify <folder>", "compare a set with its signed inventory. Changes nothing")
-    .option("--from <folder>", "make blank servers again from this set, or from the newest one in this folder")
+    .option("--save <place>", "save a set into this folder of the cold tier, which must exist, or onto a tier of a server, as <server>:cold")
+    .option("--verify <place>", "compare a set with its signed inventory. Changes nothing")
+    .option("--from <place>", "make blank servers again from this set, or from the newest one at this place")
     .option("--server <name...>", "with --from: servers to make again. Default: those that show another host key than the environment's")
     .option("--host-key <name=key...>", "with --from: a blank server's own public host key, read on its console")
     .option("--without <kind...>", "with --from: go on although the set lacks this: project, state, package, host-key, k3s, image, manifest or data")
     .option("--yes", "do not ask; needed where there is no terminal")
     .option("--json", "one JSON document on stdout")
-    .addHelpText("after", "\nExamples:\n  rackwright cold-start dev-test --save /srv/cold/rackwright\n  rackwright cold-start dev-test --verify /srv/cold/rackwright\n  rackwright cold-start dev-test --from /srv/cold/rackwright --host-key 'gpu-01=ssh-ed25519 AAAA…'\n")
+    .addHelpText("after", "\nExamples:\n  rackwright cold-start dev-test --save /srv/cold/rackwright\n  rackwright cold-start sme-production --save store-01:cold\n  rackwright cold-start dev-test --verify /srv/cold/rackwright\n  rackwright cold-start dev-test --from /srv/cold/rackwright --host-key 'gpu-01=ssh-ed25519 AAAA…'\n")
     .action(run(() => (load("./commands/cold-start") as typeof import("./commands/cold-start")).coldStart));
 
   main

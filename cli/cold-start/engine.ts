@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { readsOfCluster, withoutCluster } from "../../components/recovery/cold-start/state";
-import { importStack, up } from "../../engine";
+import { exportStack, importStack, up } from "../../engine";
 import { urnsIn } from "../embedded-state";
 import { checkHosts } from "../hosts";
 import { urnsToMend } from "../mend";
@@ -22,8 +22,9 @@ export interface ColdStartEngineOptions {
 export function coldStartEngine(loaded: LoadedEnvironment, { secrets, passphrase, stateFile, progress, signal, cancelSignal }: ColdStartEngineOptions): ColdStartEngine {
   return {
     restoreState: (saved, newCluster) => {
-      // A state that is here is newer than the saved one: it may be that of a start before this one.
-      if (saved !== undefined && !existsSync(stateFile)) importStack(stateFile, newCluster ? withoutCluster(saved) : saved);
+      // A state that is here is newer than the saved one.
+      const state = existsSync(stateFile) ? exportStack(stateFile) : saved;
+      if (state !== undefined && (newCluster || !existsSync(stateFile))) importStack(stateFile, newCluster ? withoutCluster(state) : state);
       return Promise.resolve();
     },
     check: async () => {

@@ -1,6 +1,6 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import * as path from "node:path";
+import { existsSync, readFileSync } from "node:fs";
 import { CliError, exitCodes } from "../exit";
+import { writeWhole } from "./whole-file";
 
 /** Phases of a rebuild, in their order. */
 export const phases = ["verify", "reach", "host keys", "packages", "arrays", "data", "steps", "check"] as const;
@@ -15,6 +15,8 @@ export interface Journal {
   /** Servers that are made again. */
   servers: string[];
   startedAt: string;
+  /** Whether the state is that of the new servers: from here on it tells what has been made on them. */
+  stateTaken?: boolean;
   /** How often it was started. */
   starts: number;
   /** Seconds by phase, all starts together; a phase that was cut off counts from its start to the next one's only where it ended. */
@@ -25,9 +27,18 @@ export interface Journal {
 
 /** Reads a journal that was left behind; undefined where there is none or where it says that all was done. */
 export function unfinishedJournal(file: string): Journal | undefined {
-  if (!existsSync(file)) return undefined;
-  const journal = JSON.parse(readFileSync(file, "utf8")) as Journal;
-  return journal.finishedAt === undefined ? journal : undefined;
+  const journal = readJournal(file);
+  return journal?.finishedAt === undefined ? journal : undefined;
+}
+
+/** The journal of the last rebuild, where that was from this set and came to its end. */
+export function finishedJournal(file: string, inventory: string): Journal | undefined {
+  const journal = readJournal(file);
+  return journal?.finishedAt !== undefined && journal.inventory === inventory ? journal : undefined;
+}
+
+function readJournal(file: string): Journal | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Journal) : undefined;
 }
 
 /**
@@ -43,15 +54,6 @@ export function openJournal(file: string, about: Pick<Journal, "environment" | "
   return { ...before, starts: before.starts + 1 };
 }
 
-/** Replaces the file at once, so that there is always a whole one. */
 export function writeJournal(file: string, journal: Journal): void {
-  mkdirSync(path.dirname(file), { recursive: true });
-  const handle = openSync(`${file}.new`, "w", 0o600);
-  try {
-    writeFileSync(handle, `${JSON.stringify(journal, null, 2)}\n`);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-  renameSync(`${file}.new`, file);
+  writeWhole(file, `${JSON.stringify(journal, null, 2)}\n`, 0o600);
 }

@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import { Readable } from "node:stream";
+import { gunzipSync } from "node:zlib";
 import type { Environment } from "../../components/environment";
-import { dataFile, planColdStart, sumsFile } from "../../components/recovery/cold-start/plan";
+import { clusterFile, dataFile, planColdStart, sumsFile } from "../../components/recovery/cold-start/plan";
 import { serverFolder, setFiles, type Gap, type GapKind } from "../../components/recovery/cold-start/set";
 import { gapsThatMatter, type VerifiedSet } from "../../components/recovery/cold-start/verify";
 import { commandLine, planServer, type HostStep } from "../../components/servers/plan";
@@ -18,12 +20,9 @@ import { writeJournal, type Journal, type Phase } from "./journal";
 import { SetMirror, secureHosts } from "./mirror";
 import { reach, type Reached } from "./reach";
 
-/** Where a rebuild lays what k3s kept of a cluster that is gone: nothing reads it unless somebody restores from it. */
-const savedCluster = "/var/lib/rackwright/k3s-saved";
-
 /** What a rebuild leaves to the engine that holds the environment's state. */
 export interface ColdStartEngine {
-  /** Puts the saved state where there is none yet. @param newCluster its cluster is made anew, so that what was in the old one is left out */
+  /** Puts the saved state where there is none. @param newCluster the cluster is made anew, so that the objects of the old one are left out, whichever state it is */
   restoreState: (saved: string | undefined, newCluster: boolean) => Promise<void>;
   check: () => Promise<HostReport>;
   /** Makes the environment so, and mends what the report found. */
@@ -43,6 +42,8 @@ export interface RebuildOptions {
   engine: ColdStartEngine;
   journalFile: string;
   journal: Journal;
+  /** What the last rebuild from this very set left, where it came to its end. */
+  finished?: Journal;
   /** Says once what is going to be done; false stops it before anything is changed. */
   confirm: (servers: readonly string[]) => Promise<boolean>;
   say: (line: string) => void;
@@ -85,6 +86,7 @@ class Rebuild {
     const reached = await this.phase("reach", () => this.reach());
     try {
       const blank = this.blankOnes(reached);
+      if (blank.length === 0 && options.finished !== undefined) return await this.lookAgain(options.finished);
       await this.requireWhole(reached, blank);
       if (!(await options.confirm(blank))) return undefined;
       options.journal.servers = blank;
@@ -108,7 +110,7 @@ class Rebuild {
         await this.onEach((host) => host.text("leave-mirror"));
         return options.engine.check();
       });
-      const ok = report.unreachable.length === 0 && report.checks.every(({ findings }) => findings.length === 0);
+      const ok = isWell(report);
       if (ok) options.journal.finishedAt = options.now().toISOString();
       writeJournal(options.journalFile, options.journal);
       const { seconds, starts, servers } = options.journal;
@@ -119,6 +121,13 @@ class Rebuild {
     } finally {
       for (const { connection } of this.hosts) connection.close();
     }
+  }
+
+  /** A start after one that was killed when all was done: nothing is left but to say so. */
+  private async lookAgain({ servers, seconds, starts, finishedAt }: Journal): Promise<Rebuilt> {
+    this.options.say(`${servers.join(", ")}: made again from this set at ${finishedAt ?? ""}, and looked at once more`);
+    const hosts = await this.options.engine.check();
+    return { ok: isWell(hosts), servers, hosts, kept: [], notInSet: [], seconds, starts };
   }
 
   private async phase<T>(phase: Phase, work: () => Promise<T>): Promise<T> {
@@ -144,7 +153,7 @@ class Rebuild {
   private blankOnes(reached: readonly Reached[]): string[] {
     const { servers, journal } = this.options;
     const chosen = new Set([...servers, ...journal.servers, ...reached.filter(({ known }) => !known).map(({ server }) => server)]);
-    if (chosen.size === 0) throw new CliError("every server answers with the key that the environment names: none is blank. Name those that are to be made again with --server.", exitCodes.badInput);
+    if (chosen.size === 0 && this.options.finished === undefined) throw new CliError("every server answers with the key that the environment names: none is blank. Name those that are to be made again with --server.", exitCodes.badInput);
     return reached.map(({ server }) => server).filter((server) => chosen.has(server));
   }
 
@@ -173,7 +182,7 @@ class Rebuild {
         const { connection: wanted } = planServer(environment, server);
         if (!found.known) {
           const keys = set.keys.unseal(readFileSync(path.join(set.folder, serverFolder(server), "host-keys.sealed"), "utf8"));
-          await this.hostOn(found).write("install-host-keys", [], Readable.from([keys]));
+          await this.hostOn(found).write("install-host-keys", [createHash("sha256").update(keys).digest("hex")], Readable.from([keys]));
         }
         const connection = await openConnection(sshSettings(wanted, privateKey), { signal });
         return new ColdStartHost(server, connection, wanted.user, signal);
@@ -216,11 +225,15 @@ class Rebuild {
     const { environment, set } = this.options;
     const plan = planColdStart(environment).servers.find(({ name }) => name === host.server);
     if (plan?.k3s !== true) return;
-    for (const { path: file } of set.inventory.files.filter((each) => each.path.startsWith(`${setFiles.images}/`))) {
-      await host.write("image", [path.basename(file)], createReadStream(path.join(set.folder, file)));
+    const there = await host.text("images");
+    for (const { path: file, sha256 } of set.inventory.files.filter((each) => each.path.startsWith(`${setFiles.images}/`))) {
+      const name = path.basename(file);
+      if (!there.split("\n").includes(`${sha256}  ${name}`)) await host.write("image", [name, sha256], createReadStream(path.join(set.folder, file)));
     }
-    const own = path.join(set.folder, serverFolder(host.server), "k3s.sealed");
-    if (existsSync(own)) await host.write("restore", [savedCluster], Readable.from([set.keys.unseal(readFileSync(own, "utf8"))]));
+    const own = path.join(set.folder, clusterFile(host.server));
+    if (!existsSync(own)) return;
+    const archive = gunzipSync(set.keys.unseal(readFileSync(own, "utf8")));
+    await host.write("cluster", [set.inventory.generation], Readable.from([archive]));
   }
 
   private async restoreData(host: ColdStartHost): Promise<void> {
@@ -245,9 +258,13 @@ class Rebuild {
   }
 
   private async makeSo(newCluster: boolean): Promise<void> {
-    const { engine, set } = this.options;
+    const { engine, set, journal, journalFile } = this.options;
     const file = path.join(set.folder, setFiles.state);
-    await engine.restoreState(existsSync(file) ? readFileSync(file, "utf8") : undefined, newCluster);
+    if (journal.stateTaken !== true) {
+      await engine.restoreState(existsSync(file) ? readFileSync(file, "utf8") : undefined, newCluster);
+      journal.stateTaken = true;
+      writeJournal(journalFile, journal);
+    }
     const outcome = await engine.up(await engine.check(), newCluster);
     if (!outcome.ok) throw new CliError(`up failed:\n${outcome.messages.slice(-12).join("\n")}\nWhat was done stays done: mend it, and start the same command again.`, exitCodes.finding);
   }
@@ -259,4 +276,8 @@ class Rebuild {
     if (other !== undefined) throw other;
     if (failed.length > 0) throw new HostStepFailed(failed.map(({ message }) => message).join("\n"), 1);
   }
+}
+
+function isWell({ unreachable, checks }: HostReport): boolean {
+  return unreachable.length === 0 && checks.every(({ findings }) => findings.length === 0);
 }

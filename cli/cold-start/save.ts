@@ -2,7 +2,8 @@ import { mkdir } from "node:fs/promises";
 import { existsSync, lstatSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import { Readable } from "node:stream";
-import { dataFile, planColdStart, sumsFile, type ColdStartServer } from "../../components/recovery/cold-start/plan";
+import { gzipSync } from "node:zlib";
+import { clusterFile, dataFile, planColdStart, sumsFile, type ColdStartServer } from "../../components/recovery/cold-start/plan";
 import { KeysUnreadable, SetKeys } from "../../components/recovery/cold-start/keys";
 import { serverFolder, setFiles, type Gap, type Inventory } from "../../components/recovery/cold-start/set";
 import { generations, SetWriter } from "../../components/recovery/cold-start/writer";
@@ -30,6 +31,8 @@ export interface SaveOptions {
   environmentFile: Buffer;
   /** As `pulumi stack export` prints it; absent where the environment is not up. */
   state: string | undefined;
+  /** Keys file of the newest earlier set, where sets are elsewhere. @default that of the newest one below `root` */
+  earlierKeys?: string;
   project: { root: string; version: string; commit?: string };
   /** Copies the images of the cluster into the set; absent where there is no cluster. */
   images?: (writer: SetWriter) => Promise<Gap[]>;
@@ -76,7 +79,7 @@ function isFull(error: unknown): boolean {
 async function write(options: SaveOptions, home: string): Promise<Saved> {
   const { name, environment, signal, doing } = options;
   const plan = planColdStart(environment);
-  const keys = await keysOf(home, options.passphrase);
+  const keys = await keysOf(options.earlierKeys ?? (await newestKeys(home)), options.passphrase);
   const writer = await SetWriter.begin(home, keys, options.now);
   const seconds: Saved["seconds"] = [];
   const timed = async <T>(part: string, work: () => Promise<T>): Promise<T> => {
@@ -114,13 +117,17 @@ function projectGaps(root: string): Gap[] {
   return packages?.isDirectory() === true ? [] : [{ kind: "project", name: "node_modules", reason: packages === undefined ? "the project's packages are not installed" : "it is a link to packages that lie elsewhere: install them in the project (npm ci)" }];
 }
 
-/** The keys of the newest earlier set, so that all sets of an environment are signed by one; new ones under a new passphrase. */
-async function keysOf(home: string, passphrase: string): Promise<SetKeys> {
+async function newestKeys(home: string): Promise<string | undefined> {
   const newest = (await generations(home)).at(-1);
   const file = newest === undefined ? undefined : path.join(home, newest, setFiles.keys);
-  if (file !== undefined && existsSync(file)) {
+  return file !== undefined && existsSync(file) ? readFileSync(file, "utf8") : undefined;
+}
+
+/** The keys of the newest earlier set, so that all sets of an environment are signed by one; new ones under a new passphrase. */
+async function keysOf(earlier: string | undefined, passphrase: string): Promise<SetKeys> {
+  if (earlier !== undefined) {
     try {
-      return await SetKeys.open(readFileSync(file, "utf8"), passphrase);
+      return await SetKeys.open(earlier, passphrase);
     } catch (error) {
       if (!(error instanceof WrongPassphrase || error instanceof KeysUnreadable)) throw error;
     }
@@ -204,9 +211,11 @@ async function saveCluster(host: ColdStartHost, writer: SetWriter, environment: 
     await alone.run(() => unpack(Readable.from([files]), to));
   }
   if (!server.controlPlane) return;
+  const uncopied = (await host.text("k3s-data")).trim();
   const own = await host.bytes("k3s");
-  if (own.length === 0) writer.gaps.push({ kind: "k3s", server: server.name, name: "the cluster's token, certificates and snapshots", reason: "there are none on the server" });
-  else await writer.sealed(`${serverFolder(server.name)}/k3s.sealed`, own);
+  if (uncopied !== "") writer.gaps.push({ kind: "k3s", server: server.name, name: "the cluster's data", reason: uncopied });
+  if (own.length === 0) writer.gaps.push({ kind: "k3s", server: server.name, name: "the cluster's data, token and certificates", reason: "there are none on the server" });
+  else await writer.sealed(clusterFile(server.name), gzipSync(own));
 }
 
 async function saveManifests(host: ColdStartHost, writer: SetWriter, server: ColdStartServer): Promise<void> {

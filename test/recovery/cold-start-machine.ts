@@ -12,6 +12,8 @@ const stubs: Readonly<Record<string, string>> = {
   // The user who runs the tests need not be root: who asks to be is.
   sudo: 'shift; exec "$@"',
   systemctl: 'kill -HUP "$(cat "$MACHINE/sshd.pid")"',
+  // Its tiers are folders of the machine that runs the tests.
+  mountpoint: '[[ ! -e $MACHINE/not-mounted ]]',
 };
 
 /** A host step on the machine: `apply` leaves a mark of its command line, `check` looks for it, as scripts do with their host. */
@@ -58,7 +60,7 @@ export class Machine {
     if (options.keyring !== undefined) writeFileSync(join(folder, "apt/mirror.gpg"), options.keyring);
     writeFileSync(join(folder, "apt.conf"), `Dir "${folder}/apt/";\nDir::State::status "${folder}/apt/status";\nDir::Bin::methods "/usr/lib/apt/methods";\nDir::Etc::trustedparts "/nonexistent";\nAPT::Sandbox::User "${userInfo().username}";\nAPT::Architecture "amd64";\nAPT::Architectures { "amd64"; };\nAcquire::Languages "none";\n`);
     machine.program("host-step", hostStep);
-    machine.program("session", `export MACHINE=${folder} PATH=${folder}/bin:$PATH APT_CONFIG=${folder}/apt.conf COLD_START_SSH_FOLDER=${folder}/ssh COLD_START_APT_FOLDER=${folder}/apt/etc/apt COLD_START_WORK=${folder}/work COLD_START_UNPRIVILEGED=1\ncd ${folder}/home\ncase $SSH_ORIGINAL_COMMAND in\n  internal-sftp) exec /usr/lib/openssh/sftp-server -d ${folder}/home ;;\n  *" .rackwright/scripts/"*) exec bash ${folder}/bin/host-step "$SSH_ORIGINAL_COMMAND" ;;\n  *) exec bash -c "$SSH_ORIGINAL_COMMAND" ;;\nesac`);
+    machine.program("session", `export MACHINE=${folder} PATH=${folder}/bin:$PATH APT_CONFIG=${folder}/apt.conf COLD_START_SSH_FOLDER=${folder}/ssh COLD_START_APT_FOLDER=${folder}/apt/etc/apt COLD_START_WORK=${folder}/work COLD_START_TURN=${folder}/turn COLD_START_K3S_FOLDER=${folder}/k3s COLD_START_UNPRIVILEGED=1\ncd ${folder}/home\ncase $SSH_ORIGINAL_COMMAND in\n  internal-sftp) exec /usr/lib/openssh/sftp-server -d ${folder}/home ;;\n  *" .rackwright/scripts/"*) exec bash ${folder}/bin/host-step "$SSH_ORIGINAL_COMMAND" ;;\n  *) exec bash -c "$SSH_ORIGINAL_COMMAND" ;;\nesac`);
     await machine.run();
     return machine;
   }
@@ -127,8 +129,7 @@ export function environmentOf(machines: Readonly<Record<string, Pick<Machine, "p
     }),
   );
   const [first] = Object.values(machines);
-  const mounts = Object.values(servers)[0]?.tiers;
-  if (mounts?.warm !== undefined) for (const server of Object.values(servers)) if (server.tiers?.warm !== undefined) server.tiers = { ...server.tiers, warm: { ...server.tiers.warm, mount: `${first?.folder ?? ""}/tiers` } };
+  for (const [name, server] of Object.entries(servers)) if (server.tiers?.warm !== undefined) server.tiers = { ...server.tiers, warm: { ...server.tiers.warm, mount: `${machines[name]?.folder ?? ""}/tiers` } };
   return environmentSchema.parse({
     site: { name: "here", internetAccess: true },
     ssh: { user: userInfo().username, dialTimeoutSeconds: 30 },

@@ -1,8 +1,13 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { coldStartEngine } from "../../cli/cold-start/engine";
+import type { LoadedEnvironment } from "../../cli/project";
 import { listEnvironments, loadStackFile, parseEnvironment, type EnvironmentInput } from "../../components/environment";
 import { dataFile, imagesIn, imageFile, planColdStart, sumsFile } from "../../components/recovery/cold-start/plan";
 import { readsOfCluster, withoutCluster } from "../../components/recovery/cold-start/state";
+import { importStack } from "../../engine";
 import { planServer } from "../../components/servers/plan";
 import { generatedEnvironment } from "../support/environments";
 
@@ -124,6 +129,29 @@ describe("the state of a cluster that is gone", () => {
     const after = JSON.parse(withoutCluster(stack)) as { deployment: { resources: { dependencies?: string[]; propertyDependencies?: object }[] } };
     expect(after.deployment.resources.at(-1)).toMatchObject({ dependencies: ["urn:pulumi:x::rackwright::command:remote:Command::gpu-01-kubeconfig"], propertyDependencies: { create: [], stdin: null } });
     expect(withoutCluster('{"version":3,"deployment":{}}')).toBe('{"version":3,"deployment":{}}');
+  });
+
+  it("is what goes on where it is there already, and takes the saved one's place where there is none", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "rackwright-state-"));
+    try {
+      const stateFile = join(folder, "here.json");
+      const engine = coldStartEngine({} as LoadedEnvironment, { secrets: {}, passphrase: "x", stateFile, progress: { doing: () => undefined, done: () => undefined } });
+      const types = (): string[] => (JSON.parse(readFileSync(stateFile, "utf8")) as { deployment: { resources: { type: string }[] } }).deployment.resources.map(({ type }) => type);
+      const saved = stack.replaceAll("gpu-01-base", "gpu-02-base");
+      await engine.restoreState(saved, true);
+      expect([types(), readFileSync(stateFile, "utf8").includes("gpu-02-base")]).toEqual([["pulumi:providers:kubernetes", "command:remote:Command", "command:remote:Command"], true]);
+      importStack(stateFile, stack);
+      await engine.restoreState(saved, false);
+      expect([types().length, readFileSync(stateFile, "utf8").includes("gpu-02-base")]).toEqual([4, false]);
+      // The machine that has always run `up` has the state still; its cluster is gone all the same.
+      await engine.restoreState(saved, true);
+      expect([types(), readFileSync(stateFile, "utf8").includes("gpu-02-base")]).toEqual([["pulumi:providers:kubernetes", "command:remote:Command", "command:remote:Command"], false]);
+      rmSync(stateFile);
+      await engine.restoreState(undefined, true);
+      expect(existsSync(stateFile)).toBe(false);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it("is read anew from the new one: its kubeconfig and its token", () => {

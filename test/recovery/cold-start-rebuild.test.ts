@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { openJournal, unfinishedJournal } from "../../cli/cold-start/journal";
+import { finishedJournal, openJournal, unfinishedJournal } from "../../cli/cold-start/journal";
 import { rebuild, type ColdStartEngine, type RebuildOptions, type Rebuilt } from "../../cli/cold-start/rebuild";
 import { saveSet } from "../../cli/cold-start/save";
 import { checkHosts, sshSettings } from "../../cli/hosts";
@@ -184,12 +184,31 @@ describe("a cold start", { timeout: 180_000 }, () => {
     expectTheOldServer();
   });
 
+  it("takes the state over once: what it tells afterwards is of the new servers", async () => {
+    const failing = { ...engine, up: () => Promise.resolve({ ok: false, messages: ["the mirror is away"] }) };
+    await expect(rebuild(options({ engine: failing }))).rejects.toMatchObject({ code: 1, message: expect.stringContaining("the mirror is away") as string });
+    expect((await rebuilt()).ok).toBe(true);
+    expect(state).toEqual([{ text: "the saved state", newCluster: false }]);
+  });
+
   it("rebuilds no server that answers with its own key unless it is named", async () => {
     await rebuilt();
     await expect(rebuild(options())).rejects.toMatchObject({ code: 2, message: expect.stringContaining("none is blank. Name those that are to be made again with --server") as string });
     const { ok, kept } = await rebuilt({ servers: ["gpu-01"] });
     expect([ok, kept]).toEqual([true, []]);
     expectTheOldServer();
+  });
+
+  it("that was killed when all was done says so when it is started again, and applies nothing", async () => {
+    const first = await rebuilt();
+    const applied = blank.log.length;
+    const finished = finishedJournal(join(folder, "journal.json"), set.sha256);
+    expect(finishedJournal(join(folder, "journal.json"), "another")).toBeUndefined();
+    if (finished === undefined) throw new Error("it is not finished");
+    expect(await rebuilt({ finished })).toMatchObject({ ok: true, servers: ["gpu-01"], seconds: first.seconds, starts: 1 });
+    expect(blank.log.length).toBe(applied);
+    rmSync(blank.path("applied/gpu-01-hot"));
+    expect((await rebuilt({ finished })).ok).toBe(false);
   });
 
   it("does not go on with another set than the one it began with", () => {

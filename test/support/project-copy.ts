@@ -10,6 +10,8 @@ const parts = ["rackwright", "index.ts", "Pulumi.yaml", "package.json", "package
 
 export interface CommandResult {
   code: number;
+  /** Name of the signal that ended it, if one did. */
+  signal: NodeJS.Signals | null;
   stdout: string;
   stderr: string;
 }
@@ -35,8 +37,8 @@ export class ProjectCopy {
       env: { ...inherited, NODE_COMPILE_CACHE: path.join(root, ".rackwright", "cache", "node"), ...options.env },
     });
     child.stdin.end(options.stdin ?? "");
-    const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close") as Promise<[number]>]);
-    return { code, stdout, stderr };
+    const [stdout, stderr, [code, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close") as Promise<[number, NodeJS.Signals | null]>]);
+    return { code, signal, stdout, stderr };
   }
 
   remove(): void {

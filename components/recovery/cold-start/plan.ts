@@ -95,7 +95,30 @@ export function sumsFile(server: string, folder: string): string {
   return `servers/${server}/data/${encodeURIComponent(folder.replace(/^\//, ""))}.sha256`;
 }
 
-/** File of the set that holds an image, as `skopeo copy` writes a Docker archive. */
+/** File of the set with the data, the token and the certificates of the cluster: a compressed archive, sealed. */
+export function clusterFile(server: string): string {
+  return `servers/${server}/k3s.sealed`;
+}
+
+/** File of the set that holds an image, as `skopeo copy` writes it: see {@link imageArchive}. */
 export function imageFile(reference: string): string {
   return `images/${encodeURIComponent(reference)}.tar`;
+}
+
+/** How an image is kept so that containerd knows it by the name that nodes ask for. */
+export interface ImageArchive {
+  /** What is copied, without a transport. */
+  source: string;
+  /** A Docker archive has the node's own architecture. One for a digest has everything that the digest stands for, unchanged. */
+  transport: "docker-archive" | "oci-archive";
+  /** Name in the archive. Where a reference has a digest, nodes go by that and not by the tag beside it. */
+  name: string;
+}
+
+/** @example imageArchive("ghcr.io/a/b:1@sha256:…").name // "ghcr.io/a/b@sha256:…" */
+export function imageArchive(reference: string): ImageArchive {
+  const [, name = reference, tag = "", digest = ""] = /^(.+?)(:[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?$/.exec(reference) ?? [];
+  if (digest !== "") return { source: `${name}${digest}`, transport: "oci-archive", name: `${name}${digest}` };
+  const tagged = `${name}${tag === "" ? ":latest" : tag}`;
+  return { source: tagged, transport: "docker-archive", name: tagged };
 }

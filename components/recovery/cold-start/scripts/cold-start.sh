@@ -11,18 +11,25 @@ bash cold-start.sh VERB ARGUMENTS
   packages NAME[=VERSION]...        gathers what installs these packages on a server that has nothing of them; a line for
                                     each: name, version, and why it could not be gathered
   collect                           tar of what `packages` gathered, which is removed
-  k3s                               tar of the cluster's own secrets and snapshots; empty where there are none
+  k3s-data                          copies the cluster's data as it is at one moment; says why where it cannot be copied
+  k3s                               tar of that copy and of the cluster's own secrets; empty where there are none
   k3s-files                         tar of k3s's binary, images and checksums; empty where there are none
-  image NAME                        reads an image's archive, and lays it where k3s takes images in when it starts
+  cluster NAME                      reads the tar of `k3s`, and lays it into a folder of this name for a person to restore from
+  image NAME SHA256                 reads an image's archive, and lays it where k3s takes images in when it starts
+  images                            SHA-256 of every image that lies there already, as sha256sum has it
   manifests FOLDER...               tar of the manifest.sha256 files below these folders
   data FOLDER                       tar of a folder; ends with 5 where files changed meanwhile
   sums FOLDER                       SHA-256 of every file of a folder, as sha256sum has it
-  install-host-keys                 reads the tar of `host-keys`, and restarts the SSH server with them
+  install-host-keys SHA256          reads the tar of `host-keys`, and restarts the SSH server with them
   use-mirror PORT                   apt asks the proxy on this port of loopback, for everything; reads its certificate
   leave-mirror                      apt asks as before
   installed NAME...                 name and version of those of these packages that are installed
   restore FOLDER                    reads the tar of `data`; files that are there already stay as they are
   compare FOLDER                    reads the output of `sums`, and prints a line for each file that is missing or differs
+  sets MOUNT HOME                   names of the sets in a folder of a tier
+  set-keys SET                      the keys file of a set
+  receive-set MOUNT HOME NAME       reads the tar of a set, and keeps it without a name
+  name-set HOME NAME KEEP           gives it its name, and removes the oldest beyond KEEP, whose names it prints
 TEXT
 }
 
@@ -32,6 +39,30 @@ fail() {
   printf 'cold-start: %s\n' "$*" >&2
   exit 4
 }
+
+# ---------------------------------------------------------------- one at a time
+
+readonly TURN=${COLD_START_TURN:-/run/lock/rackwright-cold-start}
+readonly TURN_SECONDS=${COLD_START_TURN_SECONDS:-60}
+
+# A start before this one that was cut off may still be at work here, or wait for a client that is gone. It is given time to
+# end, and is ended then: each verb may be ended anywhere.
+take_turn() {
+  local held process
+  exec 9<>"$TURN"
+  if flock --wait "$TURN_SECONDS" 9; then return 0; fi
+  for held in /proc/[0-9]*/fd/9; do
+    process=${held#/proc/}
+    process=${process%%/*}
+    [[ $process != "$$" && $held -ef $TURN ]] || continue
+    log "process $process of an earlier start is ended"
+    kill -KILL "$process" 2>/dev/null || true
+  done
+  flock --wait "$TURN_SECONDS" 9 || fail "another start is at work on this server: see \`fuser -v $TURN\`"
+}
+
+# whole SHA256 FILE: what came over a connection that broke ends as if it were all.
+whole() { [[ $(sha256sum <"$2") == "$1 "* ]] || fail 'what was sent did not come whole: the connection broke'; }
 
 # ---------------------------------------------------------------- SSH host keys
 
@@ -47,7 +78,9 @@ install_host_keys() {
   fresh=$(mktemp -d "$SSH_FOLDER/.host-keys.XXXXXX")
   # shellcheck disable=SC2064 # the folder's name as it is now
   trap "rm -rf -- '$fresh'" EXIT
-  tar --extract --directory "$fresh" --no-same-owner
+  cat >"$fresh/.sent"
+  whole "$1" "$fresh/.sent"
+  tar --extract --directory "$fresh" --no-same-owner --file "$fresh/.sent"
   compgen -G "$fresh/ssh_host_*_key" >/dev/null || fail 'the archive has no host keys'
   for key in "$fresh"/ssh_host_*_key; do
     chmod 600 "$key"
@@ -73,6 +106,7 @@ readonly PROXY_FILE=${COLD_START_APT_FOLDER:-/etc/apt}/apt.conf.d/99rackwright-c
 
 # Where packages are gathered until they are collected.
 readonly WORK=${COLD_START_WORK:-/var/lib/rackwright}/cold-start
+readonly GATHERING=$WORK/gathering
 
 # apt with lists and archives of its own below WORK: the server's are not touched.
 own_apt() {
@@ -85,7 +119,7 @@ place() {
   local url=$1
   [[ $url =~ ^(https?)://([A-Za-z0-9.:_-]+|\[[0-9a-f:]+\](:[0-9]+)?)/(.+)$ ]] || return 1
   [[ /${BASH_REMATCH[4]}/ != */../* ]] || return 1
-  printf '%s/mirror/%s/%s/%s' "$WORK/set" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${BASH_REMATCH[4]}"
+  printf '%s/mirror/%s/%s/%s' "$GATHERING" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${BASH_REMATCH[4]}"
 }
 
 keep() {
@@ -158,11 +192,11 @@ readonly INSTALL=(install --yes --no-install-recommends --allow-change-held-pack
 # resolve NAME=VERSION...: what is fetched to install these on a blank server, into WORK/uris.
 resolve() { own_apt apt-get --quiet --quiet --print-uris "${INSTALL[@]}" "$@" >"$WORK/uris"; }
 
-packages() {
+gather() {
   local package name wanted candidate found wanting=() manual=() uri file
   umask 077
   rm -rf -- "$WORK"
-  mkdir -p "$WORK/lists/partial" "$WORK/archives/partial" "$WORK/set/mirror"
+  mkdir -p "$WORK/lists/partial" "$WORK/archives/partial" "$GATHERING/mirror"
   : >"$WORK/status"
   own_apt apt-get --quiet update --error-on=any >&2 || fail 'the package lists cannot be read: is the mirror reachable from this server? apt has said more above'
   system_status
@@ -198,6 +232,12 @@ packages() {
     uri=${uri#\'} uri=${uri%\'}
     [[ $uri != http* ]] || keep "$uri" "$WORK/archives/$file"
   done <"$WORK/uris"
+}
+
+# Under its own name once it is all there: `collect` takes no half of it.
+packages() {
+  gather "$@"
+  mv -- "$GATHERING" "$WORK/set"
 }
 
 collect() {
@@ -242,14 +282,40 @@ installed() {
 
 readonly K3S=${COLD_START_K3S_FOLDER:-/var/lib/rancher/k3s}
 
-# Whatever is there of: the token, the certificates, snapshots of etcd, and the database of a single server.
+readonly CLUSTER=$WORK-k3s
+
+# Laid out as backups of it are, so that one runbook restores either. SQLite's own `.backup` begins anew with each write of
+# somebody else, and may never end.
+k3s_data() {
+  local db=$K3S/server/db said
+  umask 077
+  rm -rf -- "$CLUSTER"
+  [[ -d $db ]] || return 0
+  mkdir -p -- "$CLUSTER"
+  if [[ ! -f $db/state.db ]]; then
+    said=$(command k3s etcd-snapshot save --name rackwright --dir "$CLUSTER" 2>&1) && return 0
+  elif ! command -v sqlite3 >/dev/null; then
+    said='sqlite3 is not installed on the server (the step of backups installs it)'
+  else
+    said=$(sqlite3 -bail "$db/state.db" '.timeout 60000' "VACUUM INTO '$CLUSTER/state.db'" 2>&1) && return 0
+  fi
+  rm -rf -- "$CLUSTER"
+  printf '%s\n' "${said:-it cannot be copied}" | tail -n 1
+}
+
 k3s() {
-  local path paths=()
-  for path in server/token server/tls server/cred server/db/snapshots; do
-    [[ ! -e $K3S/$path ]] || paths+=("$path")
+  local name
+  umask 077
+  for name in token tls cred; do
+    [[ -e $K3S/server/$name ]] || continue
+    mkdir -p -- "$CLUSTER"
+    cp --archive -- "$K3S/server/$name" "$CLUSTER/"
   done
-  ((${#paths[@]} > 0)) || return 0
-  tar --create --directory "$K3S" "${paths[@]}"
+  [[ -d $CLUSTER ]] || return 0
+  sums "$CLUSTER" >"$WORK-k3s.sha256"
+  mv -- "$WORK-k3s.sha256" "$CLUSTER/manifest.sha256"
+  tar --create --directory "$CLUSTER" .
+  rm -rf -- "$CLUSTER"
 }
 
 k3s_files() {
@@ -260,14 +326,27 @@ k3s_files() {
   tar --create --transform 's,.*/k3s\.sha256$,sha256sum-amd64.txt,' --transform 's,.*/,,' --absolute-names "$sums" "$binary" "$images"
 }
 
-# image NAME: takes its place whole, for k3s would take in half of one.
+# image NAME SHA256: takes its place whole, for k3s would take in half of one.
 image() {
   local folder=$K3S/agent/images
   [[ $1 =~ ^[A-Za-z0-9._%-]+\.tar$ ]] || fail "no name for an image: $1"
   mkdir -p "$folder"
+  # shellcheck disable=SC2064 # the file's name as it is now
+  trap "rm -f -- '$folder/.$1.part'" EXIT
   cat >"$folder/.$1.part"
+  whole "$2" "$folder/.$1.part"
   sync "$folder/.$1.part"
   mv -f -- "$folder/.$1.part" "$folder/$1"
+}
+
+# Beside what k3s has, never into it.
+cluster() {
+  [[ $1 =~ ^[0-9TZ-]+$ ]] || fail "no name of a set: $1"
+  restore "${WORK%/*}/k3s-saved/$1"
+}
+
+images() {
+  [[ ! -d $K3S/agent/images ]] || (cd "$K3S/agent/images" && find . -maxdepth 1 -name '[!.]*.tar' -type f -printf '%f\0' | xargs -0 -r sha256sum --)
 }
 
 # ---------------------------------------------------------------- data
@@ -299,6 +378,7 @@ sums() {
 # Files take their places whole, by their names alone: a run that is cut off leaves none that is half written. What is there
 # may be newer than what was saved, and is never written over.
 restore() {
+  mkdir -p -- "${1%/*}"
   umask 077
   mkdir -p -- "$1/$STAGING"
   find "$1/$STAGING" -xdev -mindepth 1 -delete
@@ -319,13 +399,57 @@ compare() {
   ((status <= 1)) || fail "the files of $1 could not be read"
 }
 
+# ---------------------------------------------------------------- sets on a tier of this server
+
+readonly UNFINISHED=.unfinished-
+
+mounted() { mountpoint --quiet "$1" || fail "$1 is not mounted: a set would land on the system's drive"; }
+
+sets() {
+  mounted "$1"
+  [[ ! -d $2 ]] || find "$2" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*Z' -printf '%f\n' | LC_ALL=C sort
+}
+
+set_keys() { cat -- "$1/keys.json"; }
+
+receive_set() {
+  local place=$2/$UNFINISHED$3
+  mounted "$1"
+  [[ ! -e $2/$3 ]] || fail "there is a set $3 already"
+  umask 077
+  mkdir -p -- "$2"
+  find "$2" -mindepth 1 -maxdepth 1 -name "$UNFINISHED*" -exec rm -rf -- {} +
+  mkdir -- "$place"
+  tar --extract --directory "$place" --no-same-owner || {
+    rm -rf -- "$place"
+    fail 'nothing of the set was kept, and earlier sets are as they were'
+  }
+}
+
+name_set() {
+  local old names
+  sync -f "$1"
+  mv -T -- "$1/$UNFINISHED$2" "$1/$2"
+  sync -f "$1"
+  mapfile -t names < <(find "$1" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*Z' -printf '%f\n' | LC_ALL=C sort | head -n "-$3")
+  for old in "${names[@]}"; do
+    # Renamed first: half a set under its own name would be taken for a damaged one.
+    mv -T -- "$1/$old" "$1/$UNFINISHED$old"
+    rm -rf -- "${1:?}/$UNFINISHED$old"
+    printf '%s\n' "$old"
+  done
+}
+
 (($# > 0)) || {
   usage >&2
   exit 2
 }
 [[ $(id -u) == 0 || -n ${COLD_START_UNPRIVILEGED:-} ]] || fail 'must run as root: use root, or a login with password-less sudo'
 case $1 in
-  host-keys | packages | collect | k3s | k3s-files | image | manifests | data | sums | install-host-keys | use-mirror | leave-mirror | installed | restore | compare) "${1//-/_}" "${@:2}" ;;
+  host-keys | packages | collect | k3s-data | k3s | k3s-files | cluster | image | images | manifests | data | sums | install-host-keys | use-mirror | leave-mirror | installed | restore | compare | sets | set-keys | receive-set | name-set)
+    [[ ! $1 =~ ^(packages|collect|k3s-data|k3s|cluster|image|install-host-keys|use-mirror|leave-mirror|restore|receive-set|name-set)$ ]] || take_turn
+    "${1//-/_}" "${@:2}"
+    ;;
   -h | --help) usage ;;
   *)
     usage >&2
