@@ -6,7 +6,7 @@ import { mountOf, suggest, type Environment } from "../../components/environment
 import { isGeneration, setFiles, type Inventory } from "../../components/recovery/cold-start/set";
 import { hashFile } from "../../components/recovery/cold-start/hash";
 import { planServer } from "../../components/servers/plan";
-import { openConnection } from "../../engine/providers/command/ssh";
+import { ConnectionError, openConnection, type SshConnection } from "../../engine/providers/command/ssh";
 import { CliError, exitCodes } from "../exit";
 import { sshSettings } from "../hosts";
 import { unpack } from "./archive";
@@ -47,14 +47,16 @@ export function tierPlace(flag: string, word: string, name: string, environment:
 /** Runs `work` with the server of a place. What fails there ends with the server's own words. */
 export async function atPlace<T>(place: TierPlace, environment: Environment, privateKey: string | undefined, signal: AbortSignal, work: (host: ColdStartHost) => Promise<T>): Promise<T> {
   const { connection: wanted } = planServer(environment, place.server);
-  const connection = await openConnection(sshSettings(wanted, privateKey), { signal });
+  let connection: SshConnection | undefined;
   try {
+    connection = await openConnection(sshSettings(wanted, privateKey), { signal });
     return await work(new ColdStartHost(place.server, connection, wanted.user, signal));
   } catch (error) {
     if (error instanceof HostStepFailed) throw new CliError(error.message, exitCodes.finding);
+    if (error instanceof ConnectionError) throw new CliError(`${place.server}: ${error.message}`, exitCodes.unreachable);
     throw error;
   } finally {
-    connection.close();
+    connection?.close();
   }
 }
 

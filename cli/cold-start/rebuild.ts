@@ -9,7 +9,9 @@ import { serverFolder, setFiles, type Gap, type GapKind } from "../../components
 import { gapsThatMatter, type VerifiedSet } from "../../components/recovery/cold-start/verify";
 import { commandLine, planServer, type HostStep } from "../../components/servers/plan";
 import { REMOTE_FOLDER, SCRIPTS_FOLDER } from "../../components/servers/scripts";
-import { openConnection } from "../../engine/providers/command/ssh";
+import type { SshConnectionSettings } from "../../engine/providers/command/connection";
+import { pause } from "../../engine/providers/command/dial";
+import { ConnectionError, openConnection, type SshConnection } from "../../engine/providers/command/ssh";
 import { CliError, exitCodes } from "../exit";
 import { sshSettings } from "../hosts";
 import type { HostReport } from "../hosts";
@@ -71,7 +73,14 @@ export interface Rebuilt {
  * @throws CliError where a server cannot be used, the set lacks what is needed, or a step failed on a server
  */
 export async function rebuild(options: RebuildOptions): Promise<Rebuilt | undefined> {
-  return new Rebuild(options).run();
+  try {
+    return await new Rebuild(options).run();
+  } catch (error) {
+    const again = "What was done stays done: mend it, and start the same command again.";
+    if (error instanceof HostStepFailed) throw new CliError(`${error.message}\n${again}`, exitCodes.finding);
+    if (error instanceof ConnectionError) throw new CliError(`${error.message}\n${again}`, exitCodes.unreachable);
+    throw error;
+  }
 }
 
 class Rebuild {
@@ -115,9 +124,6 @@ class Rebuild {
       writeJournal(options.journalFile, options.journal);
       const { seconds, starts, servers } = options.journal;
       return { ok, servers, hosts: report, kept: this.kept, notInSet: [...this.notInSet].sort(), seconds, starts };
-    } catch (error) {
-      if (error instanceof HostStepFailed) throw new CliError(`${error.message}\nWhat was done stays done: mend it, and start the same command again.`, exitCodes.finding);
-      throw error;
     } finally {
       for (const { connection } of this.hosts) connection.close();
     }
@@ -184,10 +190,23 @@ class Rebuild {
           const keys = set.keys.unseal(readFileSync(path.join(set.folder, serverFolder(server), "host-keys.sealed"), "utf8"));
           await this.hostOn(found).write("install-host-keys", [createHash("sha256").update(keys).digest("hex")], Readable.from([keys]));
         }
-        const connection = await openConnection(sshSettings(wanted, privateKey), { signal });
+        const connection = await this.dialAgain(sshSettings(wanted, privateKey), found.known ? 0 : environment.ssh.dialTimeoutSeconds);
         return new ColdStartHost(server, connection, wanted.user, signal);
       }),
     );
+  }
+
+  /** A server that was told of its new keys answers nobody for a moment, or still shows the one before. */
+  private async dialAgain(settings: SshConnectionSettings, seconds: number): Promise<SshConnection> {
+    const { signal } = this.options;
+    for (const deadline = Date.now() + seconds * 1000; ; ) {
+      try {
+        return await openConnection(settings, { signal });
+      } catch (error) {
+        if (!(error instanceof ConnectionError) || Date.now() >= deadline) throw error;
+        await pause(250, signal);
+      }
+    }
   }
 
   private hostOn({ server, connection }: Reached): ColdStartHost {

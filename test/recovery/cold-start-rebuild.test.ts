@@ -10,6 +10,7 @@ import { checkHosts, sshSettings } from "../../cli/hosts";
 import { verifySet, type VerifiedSet } from "../../components/recovery/cold-start/verify";
 import type { Environment } from "../../components/environment/schema";
 import { commandLine, planServer } from "../../components/servers/plan";
+import { HostUnreachableError } from "../../engine/providers/command/errors";
 import { openConnection } from "../../engine/providers/command/ssh";
 import { full } from "../support/full";
 import { makeKey, type KeyPair } from "../engine/command-provider/sshd";
@@ -147,6 +148,18 @@ describe("a cold start", { timeout: 180_000 }, () => {
     expect([answer, asked]).toEqual([undefined, ["gpu-01"]]);
     expect(blank.log).toEqual([]);
     expect(readFileSync(blank.path("ssh/ssh_host_ed25519_key.pub"), "utf8").trim()).toBe(blank.hostKey);
+  });
+
+  it("waits for a server that answers nobody for a moment once it was told of its keys", async () => {
+    writeFileSync(blank.path("bin/systemctl"), '#!/bin/bash\n(sleep 2; kill -HUP "$(cat "$MACHINE/sshd.pid")") >/dev/null 2>&1 & disown -a; exit 0\n');
+    expect((await rebuilt()).ok).toBe(true);
+    expectTheOldServer();
+  });
+
+  it("says which server went away in its middle, and to start it again", async () => {
+    const away = { ...engine, check: (): Promise<never> => Promise.reject(new HostUnreachableError("127.0.0.1", port, "no route")) };
+    await expect(rebuild(options({ engine: away }))).rejects.toMatchObject({ code: 3, message: expect.stringMatching(/no route[\s\S]*start the same command again/) as string });
+    expect((await rebuilt()).ok).toBe(true);
   });
 
   it("keeps files that are there already, newer ones among them, and names them", async () => {
