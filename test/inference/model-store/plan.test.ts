@@ -98,7 +98,7 @@ describe("the layout's job", () => {
   });
 
   it("is a new one where the hot tier is made of other drives, and that server's alone: a finished one would leave it empty", () => {
-    const lost = generatedServer(1).tiers?.hot?.drives?.at(-1) ?? "";
+    const lost = generatedServer(1).tiers?.hot?.drives.at(-1) ?? "";
     const change: StoreInput["change"] = (servers) => {
       const { drives, tiers } = servers["gpu-1"] ?? {};
       Object.assign(drives ?? {}, { "nvme-SPARE_0001": drives?.[lost] });
