@@ -6,7 +6,12 @@ import { shellCommand } from "../../components/servers/shell";
 import type { SshConnection } from "../../engine/providers/command/ssh";
 import { projectRoot } from "../project";
 
-const scriptFile = path.join(projectRoot, "components/recovery/cold-start/scripts/cold-start.sh");
+const scriptFiles = ["components/servers/scripts/cluster-copy.sh", "components/recovery/cold-start/scripts/cold-start.sh"];
+
+/** The cold start's host script, whole. */
+export function coldStartScript(): string {
+  return scriptFiles.map((file) => readFileSync(path.join(projectRoot, file), "utf8")).join("");
+}
 
 /** A verb of the cold start's host script that failed: what the server said. */
 export class HostStepFailed extends Error {
@@ -69,6 +74,6 @@ export class ColdStartHost {
 
   private command(verb: string, words: readonly string[]): string {
     const sudo = this.user === "root" ? [] : ["sudo", "-n"];
-    return shellCommand([...sudo, "bash", "-c", readFileSync(scriptFile, "utf8"), "cold-start", verb, ...words]);
+    return shellCommand([...sudo, "bash", "-c", coldStartScript(), "cold-start", verb, ...words]);
   }
 }

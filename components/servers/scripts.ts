@@ -20,7 +20,7 @@ const files: Readonly<Record<HostStepKind, readonly [string, ...string[]]>> = {
   monitoring: ["monitoring.sh", "lib.sh", "apt.sh", "secrets.sh", "units.sh", "monitoring-units.sh", "monitoring-services.sh", "collect-metrics.sh", "metrics.sh", "storage-metrics.sh", "drive-metrics.sh", "checkpoint-metrics.sh", "rdma-latency.sh", "drives.sh"],
   standby: ["standby.sh", "lib.sh", "apt.sh", "units.sh", "standby-health.sh", "standby-metrics.sh", "metrics.sh"],
   k3s: ["k3s.sh", "lib.sh"],
-  backup: ["backup.sh", "lib.sh", "apt.sh", "secrets.sh", "units.sh", "backup-units.sh", "backup-common.sh", "backup-run.sh", "backup-stage.sh", "checkpoint-metrics.sh", "metrics.sh"],
+  backup: ["backup.sh", "lib.sh", "apt.sh", "secrets.sh", "units.sh", "backup-units.sh", "backup-common.sh", "backup-run.sh", "backup-stage.sh", "cluster-copy.sh", "checkpoint-metrics.sh", "metrics.sh"],
   "backup-store": ["backup-store.sh", "lib.sh", "apt.sh", "secrets.sh", "units.sh", "backup-units.sh", "backup-common.sh", "backup-keep.sh", "backup-proof.sh", "backup-door.sh", "metrics.sh"],
 };
 

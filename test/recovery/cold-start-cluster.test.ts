@@ -4,9 +4,11 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { coldStartScript } from "../../cli/cold-start/host";
 import { endProcess } from "../engine/command-provider/sshd";
 
-const script = join(__dirname, "../../components/recovery/cold-start/scripts/cold-start.sh");
+/** Arguments of a shell, before those of the script. */
+const script = ["-c", coldStartScript(), "cold-start"];
 let folder: string;
 let writing: ChildProcess | undefined;
 
@@ -26,7 +28,7 @@ afterEach(async () => {
 /** A verb of the script, as the command of a cold start runs it on a server. */
 function verb(words: readonly string[], input?: Buffer): { status: number | null; stdout: Buffer; stderr: string } {
   const env = { ...process.env, PATH: `${join(folder, "bin")}:${process.env["PATH"] ?? ""}`, COLD_START_WORK: join(folder, "work"), COLD_START_TURN: join(folder, "turn"), COLD_START_K3S_FOLDER: join(folder, "k3s"), COLD_START_UNPRIVILEGED: "1" };
-  const { status, stdout, stderr } = spawnSync("bash", [script, ...words], { env, ...(input === undefined ? {} : { input }), maxBuffer: 1 << 28 });
+  const { status, stdout, stderr } = spawnSync("bash", [...script, ...words], { env, ...(input === undefined ? {} : { input }), maxBuffer: 1 << 28 });
   return { status, stdout, stderr: stderr.toString() };
 }
 
@@ -65,14 +67,21 @@ describe("the cluster in a set", { timeout: 60_000 }, () => {
   });
 
   it("is a snapshot that k3s makes where its data is in etcd", () => {
-    stubK3s('[[ "$*" == "etcd-snapshot save --name rackwright --dir "* ]] || exit 9; echo saved >&2; echo snapshot >"$6/rackwright-gpu-01-1700000000"');
+    stubK3s('[[ "$*" == "etcd-snapshot save --name rackwright --dir "* ]] || exit 9; echo saved >&2; cp "${0%/*}/../snapshot" "$6/rackwright-gpu-01-1700000000"');
+    writeFileSync(join(folder, "snapshot"), Buffer.concat([Buffer.from("content"), createHash("sha256").update("content").digest()]));
     const place = keptAndLaid();
-    expect(readFileSync(join(place, "rackwright-gpu-01-1700000000"), "utf8")).toBe("snapshot\n");
+    expect(readFileSync(join(place, "rackwright-gpu-01-1700000000"))).toEqual(readFileSync(join(folder, "snapshot")));
+  });
+
+  it("has no snapshot that is not what etcd wrote, and says so", () => {
+    stubK3s('echo content >"$6/rackwright-gpu-01-1700000000"');
+    const place = keptAndLaid("the snapshot that k3s etcd-snapshot save made does not have the checksum that etcd gave it");
+    expect(readdirSync(place).sort()).toEqual(["cred", "manifest.sha256", "tls", "token"]);
   });
 
   it("has token and keys and no data where that cannot be copied, and says why", () => {
     stubK3s('echo "starting" >&2; mkdir -p "$6"; echo half >"$6/rackwright-half"; echo "etcdserver: no leader" >&2; exit 1');
-    const place = keptAndLaid("etcdserver: no leader");
+    const place = keptAndLaid("k3s etcd-snapshot save failed: etcdserver: no leader");
     expect(readdirSync(place).sort()).toEqual(["cred", "manifest.sha256", "tls", "token"]);
   });
 
@@ -102,10 +111,10 @@ describe("a start before this one", { timeout: 30_000 }, () => {
   it("that hangs on a server, for its client is gone, is ended; one that works is waited for", async () => {
     const env = { ...process.env, COLD_START_TURN: join(folder, "turn"), COLD_START_TURN_SECONDS: "2", COLD_START_WORK: join(folder, "work"), COLD_START_UNPRIVILEGED: "1" };
     // Waits for an archive that nobody sends.
-    const hanging = spawn("bash", [script, "restore", join(folder, "data")], { env, stdio: ["pipe", "ignore", "ignore"] });
+    const hanging = spawn("bash", [...script, "restore", join(folder, "data")], { env, stdio: ["pipe", "ignore", "ignore"] });
     await expect.poll(() => existsSync(join(folder, "data/.rackwright-restore")), { timeout: 10_000 }).toBe(true);
     const archive = execFileSync("tar", ["--create", "--directory", join(folder, "k3s"), "server/token"]);
-    const next = spawnSync("bash", [script, "restore", join(folder, "data")], { env, input: archive });
+    const next = spawnSync("bash", [...script, "restore", join(folder, "data")], { env, input: archive });
     expect([next.status, next.stderr.toString()]).toEqual([0, expect.stringMatching(/of an earlier start is ended/) as string]);
     expect(readFileSync(join(folder, "data/server/token"), "utf8")).toBe("K10::server:secret\n");
     await expect.poll(() => hanging.exitCode ?? hanging.signalCode, { timeout: 10_000 }).not.toBeNull();

@@ -11,6 +11,8 @@ here=$(dirname -- "${BASH_SOURCE[0]}")
 . "$here/backup-common.sh"
 # shellcheck source=checkpoint-metrics.sh
 . "$here/checkpoint-metrics.sh"
+# shellcheck source=cluster-copy.sh
+. "$here/cluster-copy.sh"
 # shellcheck source=backup-stage.sh
 . "$here/backup-stage.sh"
 

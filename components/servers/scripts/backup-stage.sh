@@ -86,44 +86,15 @@ forget_sums() {
 
 # ---------------------------------------------------------------- the cluster
 
-# last_line TEXT: what a program said last, which is mostly why it ended.
-last_line() { printable "$(tail -n 1 <<<"${1:-no reason given}" | head --bytes=400)"; }
-
-# copy_sqlite FROM TO: one reading of the database, whatever is written meanwhile. SQLite's `.backup` begins anew with each
-# write of another process, and may never end.
-copy_sqlite() {
-  local said found
-  # sqlite3 would make an empty one.
-  [[ -s $1 ]] || fail "$1 is missing: k3s has not made its cluster on this server yet"
-  said=$(sqlite3 -bail "$1" '.timeout 60000' "VACUUM INTO '$2'" 2>&1) || fail "sqlite3 cannot copy $1: $(last_line "$said")"
-  found=$(sqlite3 -bail "$2" 'PRAGMA integrity_check' 2>&1 | head -n 1) || true
-  [[ $found == ok ]] || fail "the copy of $1 is not whole: $(last_line "$found")"
-}
-
-# is_whole_snapshot FILE: etcd ends a snapshot with the SHA-256 of all before it. What k3s compresses has checksums of its own.
-is_whole_snapshot() {
-  [[ -f $1 ]] || return 1
-  [[ $1 != *.zip ]] || return 0
-  [[ $(head --bytes=-32 -- "$1" | sha256sum) == "$(tail --bytes=32 -- "$1" | od --address-radix=n --output-duplicates --format=x1 | tr -d ' \n')  -" ]]
-}
-
-# copy_etcd FOLDER
-copy_etcd() {
-  local said snapshots
-  said=$(k3s etcd-snapshot save --name rackwright --dir "$1" 2>&1) || fail "k3s etcd-snapshot save failed: $(last_line "$said")"
-  snapshots=("$1"/rackwright-*)
-  is_whole_snapshot "${snapshots[0]}" || fail 'the snapshot that k3s etcd-snapshot save made does not have the checksum that etcd gave it'
-}
-
 # Without its token and its encryption key nothing of the data can be read again.
 stage_cluster() {
-  local stage=$BACKUP_STATE/stage-cluster name
+  local stage=$BACKUP_STATE/stage-cluster name said
   rm -rf -- "$stage"
   mkdir -m 700 -- "$stage"
   [[ -d $K3S/db ]] || fail "$K3S/db is missing: k3s has not made its cluster on this server yet"
   case $CLUSTER in
-    sqlite) copy_sqlite "$K3S/db/state.db" "$stage/state.db" ;;
-    etcd) copy_etcd "$stage" ;;
+    sqlite) said=$(copy_sqlite "$K3S/db/state.db" "$stage/state.db") || fail "$said" ;;
+    etcd) said=$(copy_etcd "$stage") || fail "$said" ;;
   esac
   for name in token cred tls; do
     [[ ! -e $K3S/$name ]] || cp --archive -- "$K3S/$name" "$stage/$name"

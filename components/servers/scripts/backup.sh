@@ -46,7 +46,7 @@ TEXT
 SERVER='' EVERY_HOURS='' PLACE='' STORE='' STORE_KEY=''
 RUN_FLAGS=() WRITABLE=()
 
-readonly PROGRAMS=(backup-run.sh backup-stage.sh backup-common.sh checkpoint-metrics.sh metrics.sh lib.sh)
+readonly PROGRAMS=(backup-run.sh backup-stage.sh cluster-copy.sh backup-common.sh checkpoint-metrics.sh metrics.sh lib.sh)
 readonly NAME=rackwright-backup
 readonly KEY=$SETTINGS/key KNOWN_HOSTS=$SETTINGS/known_hosts
 

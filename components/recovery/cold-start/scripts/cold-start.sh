@@ -284,8 +284,7 @@ readonly K3S=${COLD_START_K3S_FOLDER:-/var/lib/rancher/k3s}
 
 readonly CLUSTER=$WORK-k3s
 
-# Laid out as backups of it are, so that one runbook restores either. SQLite's own `.backup` begins anew with each write of
-# somebody else, and may never end.
+# Laid out as backups of it are, so that one runbook restores either. cluster-copy.sh stands before this script.
 k3s_data() {
   local db=$K3S/server/db said
   umask 077
@@ -293,14 +292,14 @@ k3s_data() {
   [[ -d $db ]] || return 0
   mkdir -p -- "$CLUSTER"
   if [[ ! -f $db/state.db ]]; then
-    said=$(command k3s etcd-snapshot save --name rackwright --dir "$CLUSTER" 2>&1) && return 0
+    said=$(copy_etcd "$CLUSTER") && return 0
   elif ! command -v sqlite3 >/dev/null; then
     said='sqlite3 is not installed on the server (the step of backups installs it)'
   else
-    said=$(sqlite3 -bail "$db/state.db" '.timeout 60000' "VACUUM INTO '$CLUSTER/state.db'" 2>&1) && return 0
+    said=$(copy_sqlite "$db/state.db" "$CLUSTER/state.db") && return 0
   fi
   rm -rf -- "$CLUSTER"
-  printf '%s\n' "${said:-it cannot be copied}" | tail -n 1
+  printf '%s\n' "$said"
 }
 
 k3s() {
