@@ -89,8 +89,9 @@ function program(terminal: Terminal, setExit: (code: ExitCode) => void): Command
     .argument("<environment>")
     .option("--yes", "do not ask; needed where there is no terminal")
     .option("--engine <engine>", "pulumi or embedded. Default: where the environment's state is, else pulumi where it is on the PATH, else embedded")
+    .option("--refresh", "look first which objects of the cluster are gone or were changed by hand, and make them so again")
     .option("--json", "one JSON document on stdout")
-    .addHelpText("after", "\nExamples:\n  rackwright up dev-test\n  rackwright up dev-test --yes --json\n")
+    .addHelpText("after", "\nExamples:\n  rackwright up dev-test\n  rackwright up dev-test --yes --json\n  rackwright up dev-test --refresh\n")
     .action(run(() => (load("./commands/up") as typeof import("./commands/up")).up));
 
   main

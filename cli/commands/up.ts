@@ -1,4 +1,4 @@
-import { up as engineUp } from "../../engine";
+import { refresh as engineRefresh, up as engineUp } from "../../engine";
 import { confirm } from "../ask";
 import { embeddedUrns } from "../embedded-state";
 import { chooseEngine } from "../engine-choice";
@@ -27,6 +27,7 @@ interface UpOptions {
   yes?: boolean;
   engine?: string;
   json?: boolean;
+  refresh?: boolean;
 }
 
 /**
@@ -51,7 +52,7 @@ export async function up(terminal: Terminal, name: string, options: UpOptions): 
     const requireServers = async (): Promise<void> => {
       if (before === undefined) requireReachable(await check(terminal, loaded, secrets, signal));
     };
-    const run = { terminal, loaded, secrets, replace, options, signal, cancelSignal, requireServers };
+    const run = { terminal, loaded, secrets, known, replace, options, signal, cancelSignal, requireServers };
     const done = choice.engine === "pulumi" ? await withPulumi(run) : await withEmbedded(run);
     if (done.code !== exitCodes.well) return done.code;
     const after = await check(terminal, loaded, secrets, signal);
@@ -64,6 +65,8 @@ interface Run {
   terminal: Terminal;
   loaded: LoadedEnvironment;
   secrets: Record<string, string>;
+  /** What is in the state. */
+  known: ReadonlySet<string>;
   replace: string[];
   options: UpOptions;
   signal: AbortSignal;
@@ -93,15 +96,25 @@ async function withPulumi({ loaded, replace, options, requireServers }: Run): Pr
     ...["--stack", loaded.name],
     ...["--config-file", stackFile(loaded.name)],
     ...["--policy-pack", "policies"],
+    ...(options.refresh === true ? ["--refresh"] : []),
     ...(options.yes === true ? ["--yes", "--skip-preview"] : []),
     ...replace.flatMap((urn) => ["--replace", urn]),
   ]);
   return { code, result: {} };
 }
 
-async function withEmbedded({ terminal, loaded, secrets, replace, options, signal, cancelSignal, requireServers }: Run): Promise<Done> {
+async function withEmbedded({ terminal, loaded, secrets, known, replace, options, signal, cancelSignal, requireServers }: Run): Promise<Done> {
   const passphrase = requirePassphrase("the state keeps connections to servers as secrets");
   const given = { secrets, replace, passphrase, signal, cancelSignal };
+  if (options.refresh === true && known.size > 0) {
+    terminal.progress.doing(`reading what ${loaded.name} has`);
+    const found = await withEngineErrors(() => engineRefresh(engineOptions(loaded, given)));
+    terminal.progress.done();
+    if (!found.ok) {
+      terminal.err(renderOutcome(found, terminal.style));
+      return { code: exitCodes.finding, result: { changes: found.changes } };
+    }
+  }
   terminal.progress.doing(`planning ${loaded.name}`);
   const plan = await withEngineErrors(() => planEnvironment(loaded, given));
   terminal.progress.done();

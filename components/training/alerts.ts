@@ -40,7 +40,7 @@ export function trainingAlerts(environment: Environment): Alert[] {
       summary: "The training job {{ $labels.job_name }} has failed",
       meaning: "Kubernetes has given it up. Its checkpoints stay.",
       reason: "A job gives up after ten failures of one server, or at once where its configuration is at fault: neither is mended by waiting (components/training/plan.ts).",
-      steps: ["`kubectl -n training describe job <job>` for the reason, `kubectl -n training logs job/<job>` for the program's last words.", "Mend the cause, then `kubectl -n training delete job <job>` and `./rackwright up <environment>`: it goes on from the newest checkpoint that all servers have."],
+      steps: ["`kubectl -n training describe job <job>` for the reason, `kubectl -n training logs job/<job>` for the program's last words.", "Mend the cause, then `kubectl -n training delete job <job>` and `./rackwright up <environment> --refresh`: it goes on from the newest checkpoint that all servers have."],
     },
   ];
 }

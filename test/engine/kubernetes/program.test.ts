@@ -201,6 +201,17 @@ describe("a program", () => {
     const mended = await stack.run(up, program);
     expect(mended.steps).toContain("replace main-configmap-settings");
   });
+
+  it("makes an object that somebody deleted only after a refresh", async () => {
+    const stack = new Stack();
+    const program: Program = { providers: { main: {} }, objects: [namespace("lacking", "main"), { object: configMap("lacking", "settings", { a: "1" }), provider: "main", dependsOn: ["main-namespace-lacking"] }] };
+    await stack.run(up, program);
+    await plane.call("DELETE", "/api/v1/namespaces/lacking/configmaps/settings");
+    expect((await stack.run(up, program)).changes.create ?? 0).toBe(0);
+    expect((await stack.run(refresh, program)).changes).toMatchObject({ delete: 1 });
+    expect((await stack.run(up, program)).changes).toMatchObject({ create: 1 });
+    expect(await plane.call("GET", "/api/v1/namespaces/lacking/configmaps/settings")).toMatchObject({ data: { a: "1" } });
+  });
 });
 
 describe("a run that is cut off", () => {
