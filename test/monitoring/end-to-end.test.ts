@@ -82,11 +82,11 @@ describe.runIf(isRoot && full)("alerts of a site without a cluster, with Debian'
     expect(webhook.fired(everything, 0)).toEqual([watchdog]);
   });
 
-  it("tells of a latency of 6 ms, not of one of 4 ms", { timeout: 120_000 }, async () => {
+  it("tells of a latency of 6 ms, not of one of 3 ms", { timeout: 120_000 }, async () => {
     const { latency } = stand;
     if (latency === undefined) throw new Error("the site has no two servers");
     const since = Date.now();
-    await latency.setDelay(4);
+    await latency.setDelay(3);
     await scenario.pause(15_000);
     expect(webhook.fired(everything, since)).not.toContain("NetworkLatencyHigh");
     await latency.setDelay(6);
