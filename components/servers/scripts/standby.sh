@@ -111,7 +111,8 @@ IPAddressAllow=localhost
 $HARDENING
 TEXT
 }
-wanted_metrics_timer() { timer_unit 'Metrics of HAProxy and keepalived, every ten seconds' $'OnBootSec=10s\nOnUnitActiveSec=10s\nAccuracySec=1s'; }
+# By the clock, whatever became of the last start: the service is skipped until another step has made the folder.
+wanted_metrics_timer() { timer_unit 'Metrics of HAProxy and keepalived, every ten seconds' $'OnCalendar=*:*:0/10\nAccuracySec=1s'; }
 
 diagnose_metrics() {
   if [[ -z $METRICS_FOLDER ]]; then
