@@ -73,8 +73,11 @@ interface() {
 
 wanted_keepalived() { printf '%s' "${KEEPALIVED//@INTERFACE@/$1}"; }
 
-# A keepalived that ends without a word leaves the address where it is, while another balancer takes it over as well.
+# A keepalived that ends without a word leaves the address where it is, while another balancer takes it over as well. What it
+# starts when it is stopped in an orderly way, systemd may end before it has done anything: connections are ended here.
 wanted_keepalived_drop_in() {
+  local address=${VIRTUAL%/*}
+  [[ $address != *:* ]] || address="[$address]"
   cat <<TEXT
 $MARK.
 [Unit]
@@ -83,6 +86,7 @@ After=haproxy.service
 
 [Service]
 ExecStopPost=-$(command -v ip || printf /sbin/ip) address del $VIRTUAL dev $1
+ExecStopPost=-/usr/bin/ss --kill --no-header --tcp --numeric state connected src $address
 Restart=always
 RestartSec=2
 TEXT

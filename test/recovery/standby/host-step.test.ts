@@ -101,7 +101,10 @@ describe.skipIf(!hasNamespaces())("standby.sh", () => {
     await apply();
     expect(host.read(keepalivedConfig)).toContain("\n  interface eno1\n");
     expect(host.read(keepalivedConfig)).toContain("    10.20.0.50/32 dev eno1\n");
-    expect(host.read(dropIn)).toMatch(/^ExecStopPost=-\/\S+\/ip address del 10\.20\.0\.50\/32 dev eno1$/m);
+    expect(host.read(dropIn).match(/^ExecStopPost=.*$/gm)).toEqual([
+      expect.stringMatching(/^ExecStopPost=-\/\S+\/ip address del 10\.20\.0\.50\/32 dev eno1$/) as string,
+      "ExecStopPost=-/usr/bin/ss --kill --no-header --tcp --numeric state connected src 10.20.0.50",
+    ]);
     expect(host.read(dropIn)).toMatch(/^Restart=always$/m);
   });
 
