@@ -33,6 +33,11 @@ export interface HostReport {
   unreachable: UnreachableServer[];
 }
 
+/** Whether every server answered, and none differs in anything. */
+export function isWell({ unreachable, checks }: HostReport): boolean {
+  return unreachable.length === 0 && checks.every(({ findings }) => findings.length === 0);
+}
+
 const serversAtOnce = 16;
 
 /** What is done on one server, whose connection is closed afterwards. */

@@ -39,7 +39,6 @@ const outageLimitSeconds = 10;
 const requestMilliseconds = 200;
 const engineStartSeconds = 120;
 const recoverWithinSeconds = 20;
-const quietMilliseconds = 2500;
 const watchedMilliseconds = 4000;
 const lookMilliseconds = 100;
 
@@ -248,8 +247,7 @@ class HotTierRun {
 
   private async quiet(): Promise<void> {
     const began = Date.now();
-    const over = (): boolean => Date.now() - began > quietMilliseconds && this.standing.quietFor(quietMilliseconds) && this.standing.allEnded(Date.now() - quietMilliseconds);
-    while (!over()) {
+    while (!this.standing.isOver(began)) {
       must(Date.now() - began < recoverWithinSeconds * 1000, `after ${recoverWithinSeconds} s requests still fail: ${JSON.stringify(this.standing.answers.read().slice(-3))}`);
       await pause(lookMilliseconds, this.signal);
     }

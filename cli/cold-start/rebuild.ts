@@ -13,7 +13,7 @@ import type { SshConnectionSettings } from "../../engine/providers/command/conne
 import { pause } from "../../engine/providers/command/dial";
 import { ConnectionError, openConnection, type SshConnection } from "../../engine/providers/command/ssh";
 import { CliError, exitCodes } from "../exit";
-import { sshSettings } from "../hosts";
+import { isWell, sshSettings } from "../hosts";
 import type { HostReport } from "../hosts";
 import { projectRoot } from "../project";
 import { makeCertificate } from "./certificate";
@@ -295,8 +295,4 @@ class Rebuild {
     if (other !== undefined) throw other;
     if (failed.length > 0) throw new HostStepFailed(failed.map(({ message }) => message).join("\n"), 1);
   }
-}
-
-function isWell({ unreachable, checks }: HostReport): boolean {
-  return unreachable.length === 0 && checks.every(({ findings }) => findings.length === 0);
 }

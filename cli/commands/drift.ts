@@ -1,6 +1,6 @@
 import { CliError, exitCodes } from "../exit";
 import type { ExitCode } from "../exit";
-import { checkHosts } from "../hosts";
+import { checkHosts, isWell } from "../hosts";
 import type { HostReport } from "../hosts";
 import { interruptible } from "../interrupt";
 import { loadEnvironment } from "../project";
@@ -21,7 +21,7 @@ export async function drift(terminal: Terminal, name: string, options: { json?: 
 /** @returns the exit code that a report stands for. */
 export function driftExit(report: HostReport): ExitCode {
   if (report.unreachable.length > 0) return exitCodes.unreachable;
-  return report.checks.every((check) => check.findings.length === 0) ? exitCodes.well : exitCodes.finding;
+  return isWell(report) ? exitCodes.well : exitCodes.finding;
 }
 
 /** @throws CliError with exit code 3 that names every server that did not answer. */

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import * as path from "node:path";
 import { didYouMean } from "../../components/environment/problems";
+import type { Rehearsal } from "../../components/recovery/status";
 import { rehearseFaults, type FaultsReport } from "../../rehearsal/recovery/faults";
 import { nodeLossFault, rehearseNodeLoss, type NodeLossReport } from "../../rehearsal/recovery/node-loss";
 import { readScenario, scenarioNames } from "../../rehearsal/recovery/scenarios";
@@ -16,6 +17,13 @@ import { renderNodeLoss } from "../render/node-loss";
 import type { Terminal } from "../terminal";
 
 const mostRuns = 100;
+
+/** A rehearsal that came to its end, what is remembered of it, and what a person reads. */
+interface Ended {
+  report: FaultsReport | NodeLossReport;
+  rehearsal: Rehearsal;
+  page: string;
+}
 
 export interface FaultOptions {
   /** A scenario's name, or `all`. */
@@ -40,17 +48,21 @@ export async function rehearseFault(terminal: Terminal, loaded: LoadedEnvironmen
   mkdirSync(workDir, { recursive: true });
   const stateDir = mkdtempSync(path.join(workDir, "rehearsal-state-"));
   try {
-    const report = await interruptible(terminal, (signal, cancelSignal): Promise<FaultsReport | NodeLossReport> => {
+    const ended = await interruptible(terminal, async (signal, cancelSignal): Promise<Ended> => {
       const given = {
         name: loaded.name, workDir, runs, onProgress: say, signal,
         engine: (plane: Parameters<typeof clusterEngine>[1]) => clusterEngine(loaded, plane, path.join(stateDir, "faults.json"), { signal, cancelSignal }),
       };
-      return alone ? rehearseNodeLoss(loaded.environment, given) : rehearseFaults(loaded.environment, { ...given, scenarios });
+      if (alone) {
+        const report = await rehearseNodeLoss(loaded.environment, given);
+        return { report, rehearsal: nodeLossRehearsal(report, Date.now() / 1000), page: renderNodeLoss(report, terminal.style) };
+      }
+      const report = await rehearseFaults(loaded.environment, { ...given, scenarios });
+      return { report, rehearsal: faultsRehearsal(report, Date.now() / 1000), page: renderFaults(report, terminal.style) };
     });
-    const now = Date.now() / 1000;
-    recordRehearsal(loaded.name, "standby", "budget" in report ? nodeLossRehearsal(report, now) : faultsRehearsal(report, now));
-    terminal.out(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : "budget" in report ? renderNodeLoss(report, terminal.style) : renderFaults(report, terminal.style));
-    return report.ok ? exitCodes.well : exitCodes.finding;
+    recordRehearsal(loaded.name, "standby", ended.rehearsal);
+    terminal.out(options.json === true ? `${JSON.stringify(ended.report, null, 2)}\n` : ended.page);
+    return ended.report.ok ? exitCodes.well : exitCodes.finding;
   } finally {
     rmSync(stateDir, { recursive: true, force: true });
   }

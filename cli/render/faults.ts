@@ -2,6 +2,7 @@ import type { FaultRun } from "../../rehearsal/recovery/run";
 import type { FaultsReport } from "../../rehearsal/recovery/faults";
 import { table } from "../table";
 import type { Terminal } from "../terminal";
+import { renderStandIns } from "./stand-ins";
 
 function range(values: readonly number[]): string {
   if (values.length === 0) return "";
@@ -32,9 +33,8 @@ export function renderFaults(report: FaultsReport, style: Terminal["style"]): st
   const heading = ["", "fault", "runs", "recovery time", "last error", "limit", "failed", "twice", "two holders", "endpoint gone"];
   const rows = report.scenarios.map(({ name, limitSeconds }) => row(name, limitSeconds, report.runs.filter(({ scenario }) => scenario === name), style));
   const problems = report.runs.flatMap(({ scenario, run, problems: each }) => each.map((problem) => `  ${style("red", `${scenario}, run ${run}`)}: ${problem}\n`));
-  const standIns = `Stood in for the real thing:\n${report.standIns.map(({ what, standsInFor }) => `  ${what}\n    for ${standsInFor}\n`).join("")}`;
   const notes = report.notes.map((note) => `${style("dim", `note: ${note}`)}\n`).join("");
   const good = report.runs.filter(({ ok }) => ok).length;
   const end = report.ok ? style("green", "GOOD") : style("red", "NOT GOOD");
-  return `${style("bold", `Faults of ${report.environment}`)}  ${report.service} at ${report.virtualAddress}, balancers ${report.balancers.join(" and ")}\n${table([heading, ...rows], "  ")}${problems.join("")}Recovery time: the longest time without a good answer, at a client, from the last one before the fault on.\n${standIns}${notes}Verdict: ${end}, ${good} of ${report.runs.length} runs, ${report.seconds} s.\n`;
+  return `${style("bold", `Faults of ${report.environment}`)}  ${report.service} at ${report.virtualAddress}, balancers ${report.balancers.join(" and ")}\n${table([heading, ...rows], "  ")}${problems.join("")}Recovery time: the longest time without a good answer, at a client, from the last one before the fault on.\n${renderStandIns(report.standIns)}${notes}Verdict: ${end}, ${good} of ${report.runs.length} runs, ${report.seconds} s.\n`;
 }

@@ -3,28 +3,24 @@ import type { Environment } from "../../components/environment/schema";
 import type { BalancedService, BalancerPlan } from "../../components/recovery/standby/plan";
 import { planStandby } from "../../components/recovery/standby/plan";
 import { planSite } from "../../components/site/plan";
-import { clusterStandIns, type ClusterEngine } from "../cluster";
-import type { ControlPlane } from "../control-plane/control-plane";
+import { clusterStandIns } from "../cluster";
 import { Namespaces } from "../monitoring/namespaces";
 import { ensurePrograms } from "../packages";
 import { RehearsalError } from "../process";
 import type { StandIn } from "../standins";
-import { ClusterSide } from "./cluster-side";
+import { ClusterSide, type ClusterSideOptions } from "./cluster-side";
 import { runScenario, type FaultRun } from "./run";
 import type { Scenario } from "./scenarios";
 import { Stand, standPrograms } from "./stand";
 
-export interface FaultsOptions {
+export interface FaultsOptions extends Omit<ClusterSideOptions, "engine"> {
   /** Of the environment. */
   name: string;
-  workDir: string;
   scenarios: readonly Scenario[];
   /** Of each scenario. */
   runs: number;
-  onProgress: (line: string) => void;
-  signal?: AbortSignal;
   /** Makes the engine for a control plane. @default - no control plane is started, and the pods are not there */
-  engine?: (plane: Pick<ControlPlane, "kubeconfig">) => ClusterEngine;
+  engine?: ClusterSideOptions["engine"];
 }
 
 /** What came out of a rehearsal of faults: every run, not the best. */

@@ -2,24 +2,18 @@ import { needsLeaderWorkerSet } from "../../components/cluster/leader-worker-set
 import type { Environment } from "../../components/environment/schema";
 import { standbyBudget, type FailureBudget } from "../../components/recovery/standby/budget";
 import { planSite } from "../../components/site/plan";
-import { clusterStandIns, type ClusterEngine } from "../cluster";
-import type { ControlPlane } from "../control-plane/control-plane";
+import { clusterStandIns } from "../cluster";
 import { RehearsalError } from "../process";
 import type { StandIn } from "../standins";
-import { ClusterSide, type FollowedService } from "./cluster-side";
+import { ClusterSide, type ClusterSideOptions, type FollowedService } from "./cluster-side";
 
 /** The one fault that a control plane without kubelets can show: all others are noticed by the kubelet or by kube-proxy. */
 export const nodeLossFault = "node-crash";
 
-export interface NodeLossOptions {
+export interface NodeLossOptions extends ClusterSideOptions {
   /** Of the environment. */
   name: string;
-  workDir: string;
   runs: number;
-  onProgress: (line: string) => void;
-  signal?: AbortSignal;
-  /** Makes the engine for a control plane. */
-  engine: (plane: Pick<ControlPlane, "kubeconfig">) => ClusterEngine;
 }
 
 /** One node that fell silent. */

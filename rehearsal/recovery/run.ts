@@ -29,8 +29,6 @@ export interface FaultRun {
 
 /** A balancer or an engine that would take longer than this is not waited for. */
 const recoverWithinSeconds = 20;
-/** Without an error for so long, it is over. */
-const quietMilliseconds = 2500;
 /** How long the repaired site is watched: what flaps back does it by then. */
 const afterRepairMilliseconds = 4000;
 const beforeMilliseconds = 1000;
@@ -58,8 +56,7 @@ export async function runScenario(stand: Stand, scenario: Scenario, run: number,
   const lastFaultAt = Date.now();
   await pause(lookMilliseconds, signal);
   const over = Date.now() + recoverWithinSeconds * 1000;
-  const isOver = (): boolean => Date.now() - lastFaultAt > quietMilliseconds && stand.quietFor(quietMilliseconds) && stand.allEnded(Date.now() - quietMilliseconds);
-  while (Date.now() < over && !isOver()) await pause(lookMilliseconds, signal);
+  while (Date.now() < over && !stand.isOver(lastFaultAt)) await pause(lookMilliseconds, signal);
   const recovered = await gone;
   const repairedAt = Date.now();
   for (const { fault, server } of [...done].reverse()) await repair(stand, fault, server, cluster);

@@ -29,6 +29,8 @@ export const standPrograms: readonly NeededProgram[] = [
 const requestMilliseconds = 50;
 const folderPrefix = "rackwright-recovery-";
 const startWithinSeconds = 60;
+/** Without an error for so long, a fault is over. */
+const overMilliseconds = 2500;
 
 export interface StandOptions {
   /** Sockets behind which engines answer that are somewhere else, by server. @default none */
@@ -218,6 +220,11 @@ export class Stand {
     }
     // The longest request takes two seconds: what is older belongs to a fault that is over.
     await this.until(() => this.quietFor(1000) && this.allEnded(Date.now() - 3000), "requests fail without a fault", signal);
+  }
+
+  /** Whether what was broken at that time is over for clients. */
+  isOver(brokenAt: number): boolean {
+    return Date.now() - brokenAt > overMilliseconds && this.quietFor(overMilliseconds) && this.allEnded(Date.now() - overMilliseconds);
   }
 
   /** Whether requests of the last milliseconds were answered, all of them. */
